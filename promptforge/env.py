@@ -1,0 +1,49 @@
+"""The environment variables that PromptForge reads, in one place, so that a misspelt name is refused instead of ignored."""
+
+import os
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Every documented name is known from the first build on, whether its feature exists yet or not:
+# an operator's file written for a later release must not stop an earlier one.
+KNOWN = frozenset(
+    {
+        "PROMPTFORGE_ENV",
+        "PROMPTFORGE_SECRET_KEY",
+        "PROMPTFORGE_KEYS",
+        "PROMPTFORGE_ALLOWED_HOSTS",
+        "PROMPTFORGE_TRUSTED_ORIGINS",
+        "PROMPTFORGE_VAR",
+        "PROMPTFORGE_PORT",
+        "PROMPTFORGE_LOG_FORMAT",
+        "PROMPTFORGE_RATE_FETCH",
+        "PROMPTFORGE_RATE_INTAKE",
+        "PROMPTFORGE_RATE_WRITE",
+        "PROMPTFORGE_ALLOWED_PRIVATE_HOSTS",
+    }
+)
+
+env = environ.FileAwareEnv()
+
+
+def refuse_unknown_names() -> None:
+    """Stop with the nearest known name when the environment holds a `PROMPTFORGE_*` name that nothing reads.
+
+    `NAME_FILE` (a file that holds the value, as container secrets are mounted) counts as `NAME`.
+    """
+    from difflib import get_close_matches
+
+    for name in sorted(os.environ):
+        if name.startswith("PROMPTFORGE_") and name.removesuffix("_FILE") not in KNOWN:
+            near = get_close_matches(name, KNOWN, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise ImproperlyConfigured(f"{name} is not a setting of PromptForge.{hint} docs/operations.md lists them all.")
+
+
+def var_directory() -> Path:
+    """Where everything that changes at run time lives: the embedded database, the broker's files, keys, logs."""
+    return Path(env.str("PROMPTFORGE_VAR", default=str(ROOT / "var"))).resolve()
