@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +24,7 @@ ID = re.compile(r"[a-z0-9][a-z0-9-]{0,15}")  # no dot: ids stand between dots in
 SHORTEST = 32  # characters of a secret
 HEADER = """\
 # The secrets of this PromptForge, made at its first start: id:purpose:secret, the first of a purpose is current.
-# Without them no receipt and no API key can be verified: back this file up together with the database, and show it to nobody.
+# Without them no receipt and no API key can be verified: back this file up with the database; show it to nobody.
 """
 
 
@@ -142,9 +143,7 @@ def _make_file(path: Path) -> None:
             file.write(HEADER + "".join(lines))
             file.flush()
             os.fsync(handle)
-        try:
+        with suppress(FileExistsError):  # another process was faster, and its keys are as good
             os.link(fresh, path)
-        except FileExistsError:
-            pass  # another process was faster, and its keys are as good
     finally:
         fresh.unlink(missing_ok=True)
