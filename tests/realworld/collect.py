@@ -61,7 +61,7 @@ def from_lm_eval(wheel: ZipFile) -> Iterator[tuple[str, str, str]]:
         parts = path.split("/")
         if parts[:2] != ["lm_eval", "tasks"] or not path.endswith((".yaml", ".yml")):
             continue
-        document = yaml.load(wheel.read(path), PlainLoader)  # noqa: S506 (a SafeLoader)
+        document = yaml.load(wheel.read(path), PlainLoader)
         text = document.get("doc_to_text") if isinstance(document, dict) else None
         if not isinstance(text, str) or not text.strip() or text in seen:
             continue
