@@ -296,19 +296,29 @@ class Cluster:
         package = Path(found.submodule_search_locations[0])
         if account.can_run(package / PROGRAMS / "bin" / "postgres"):
             return package / PROGRAMS
-        copy = self._system_place() / f"programs-{importlib.metadata.version(SUPPLIER)}"
+        copy = SYSTEM_PLACE / f"programs-{importlib.metadata.version(SUPPLIER)}"
         if not copy.exists():
-            fresh = copy.with_suffix(".new")
-            shutil.rmtree(fresh, ignore_errors=True)
-            shutil.copytree(package / PROGRAMS, fresh / SUPPLIER / PROGRAMS, ignore=shutil.ignore_patterns("include"))
-            if (package.parent / LIBRARIES).exists():
-                shutil.copytree(package.parent / LIBRARIES, fresh / LIBRARIES)
-            fresh.rename(copy)
+            self._copy_programs(package, copy)
         if not account.can_run(copy / SUPPLIER / PROGRAMS / "bin" / "postgres"):
             raise DatabaseUnavailable(
                 f"The account that PostgreSQL needs cannot run {copy}: set DATABASE_URL to a PostgreSQL 15 or newer."
             )
         return copy / SUPPLIER / PROGRAMS
+
+    def _copy_programs(self, package: Path, copy: Path) -> None:
+        """Copy under another name and rename, so that what is found is whole; the copy serves all checkouts."""
+        fresh = self._system_place() / "programs"
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.copytree(package / PROGRAMS, fresh / SUPPLIER / PROGRAMS, ignore=shutil.ignore_patterns("include"))
+        if (package.parent / LIBRARIES).exists():
+            shutil.copytree(package.parent / LIBRARIES, fresh / LIBRARIES)
+        for folder in (fresh, fresh / SUPPLIER):
+            folder.chmod(0o755)
+        try:
+            fresh.rename(copy)
+        except OSError:
+            if not copy.exists():  # else another checkout was faster
+                raise
 
     @property
     def _roles_marker(self) -> Path:

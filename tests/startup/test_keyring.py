@@ -1,0 +1,108 @@
+"""The key ring: made once and privately, read from the environment when named there, refused when malformed."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from promptforge.env import ROOT
+from promptforge.lib import keyring
+from tests.startup.conftest import clean_environment
+
+SECRET = "s" * 32
+WHOLE = f"r2:receipt:{SECRET}2,r1:receipt:{SECRET}1\na1:api-key:{SECRET}:with:colons\n# a comment, with a comma\nc1:checkpoint:{SECRET}"
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """A var directory without keys, and nothing remembered before or after."""
+    for name in ("PROMPTFORGE_KEYS", "PROMPTFORGE_SECRET_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PROMPTFORGE_VAR", str(tmp_path / "var"))
+    _forget()
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    keyring.keyring.cache_clear()
+    keyring.django_secret_key.cache_clear()
+
+
+def test_first_use_makes_a_private_file_that_stays(tmp_path: Path) -> None:
+    first = {purpose: keyring.current(purpose) for purpose in keyring.PURPOSES}
+    django = keyring.django_secret_key()
+    assert (tmp_path / "var" / "keys").stat().st_mode & 0o777 == 0o600
+    assert len({key.secret for key in first.values()} | {django.encode()}) == 4
+    assert list((tmp_path / "var").iterdir()) == [tmp_path / "var" / "keys"]
+    _forget()
+    assert {purpose: keyring.current(purpose) for purpose in keyring.PURPOSES} == first
+    assert keyring.django_secret_key() == django
+
+
+def test_the_first_signs_and_the_retired_still_verify(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PROMPTFORGE_KEYS", WHOLE)
+    assert keyring.current("receipt") == keyring.Key("r2", f"{SECRET}2".encode())
+    assert keyring.find("receipt", "r1") == keyring.Key("r1", f"{SECRET}1".encode())
+    assert keyring.current("api-key").secret == f"{SECRET}:with:colons".encode()
+    assert keyring.find("receipt", "a1") is None
+    assert keyring.find("nothing", "r1") is None
+    assert not (tmp_path / "var").exists()
+
+
+def test_processes_that_start_together_agree(tmp_path: Path) -> None:
+    program = (
+        "from promptforge.lib import keyring; print(keyring.current('receipt').secret, keyring.django_secret_key())"
+    )
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            cwd=ROOT, env=clean_environment(PROMPTFORGE_VAR=str(tmp_path / "shared")), stdout=subprocess.PIPE, text=True,
+        )
+        for _ in range(6)
+    ]  # fmt: skip
+    printed = {process.communicate()[0] for process in started}
+    assert len(printed) == 1
+    assert len(printed.pop()) > 100
+
+
+@pytest.mark.parametrize(
+    ("ring", "sentence"),
+    [
+        ("r1:receipt", "key 1 does not have three parts"),
+        (f"R.1:receipt:{SECRET}", "an id that is not 1 to 16 lower-case letters"),
+        (f"r1:recipe:{SECRET}", "an unknown purpose"),
+        ("r1:receipt:hunter2", "a secret shorter than 32 characters"),
+        (f"r1:receipt:{SECRET},r1:receipt:{SECRET}2", "key 2 has the id r1, which another key for receipt has too"),
+        (f"r1:receipt:{SECRET}", "no key for the purpose api-key"),
+    ],
+)
+def test_a_malformed_ring_is_refused_without_quoting_it(
+    monkeypatch: pytest.MonkeyPatch, ring: str, sentence: str
+) -> None:
+    monkeypatch.setenv("PROMPTFORGE_KEYS", ring)
+    with pytest.raises(ImproperlyConfigured) as refused:
+        keyring.keyring()
+    assert sentence in str(refused.value)
+    assert SECRET not in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640])
+def test_a_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
+    keyring.keyring()
+    (tmp_path / "var" / "keys").chmod(mode)
+    _forget()
+    with pytest.raises(ImproperlyConfigured, match="can be read by others: run chmod 600"):
+        keyring.keyring()
+
+
+def test_a_short_secret_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPTFORGE_SECRET_KEY", "secret")
+    with pytest.raises(ImproperlyConfigured, match="PROMPTFORGE_SECRET_KEY is too short"):
+        keyring.django_secret_key()
+    monkeypatch.setenv("PROMPTFORGE_SECRET_KEY", SECRET)
+    assert keyring.django_secret_key() == SECRET
