@@ -25,7 +25,7 @@ if PRODUCTION and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
         "PROMPTFORGE_ALLOWED_HOSTS must name the hosts that PromptForge answers for (no wildcard) in production."
     )
 CSRF_TRUSTED_ORIGINS = env.list("PROMPTFORGE_TRUSTED_ORIGINS", default=[])
-CSRF_FAILURE_VIEW = "promptforge.api.csrf_failure"
+CSRF_FAILURE_VIEW = "promptforge.lib.rest.csrf_failure"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
@@ -184,10 +184,10 @@ REST_FRAMEWORK = {
         "accounts.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.authentication.Authenticated"],
-    "DEFAULT_PARSER_CLASSES": ["promptforge.api.StrictJSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["promptforge.api.CanonicalJSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["promptforge.lib.rest.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["promptforge.lib.rest.CanonicalJSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "promptforge.api.problem_response",
+    "EXCEPTION_HANDLER": "promptforge.lib.rest.problem_response",
     "UNAUTHENTICATED_USER": None,
     "URL_FORMAT_OVERRIDE": None,
 }

@@ -1,0 +1,21 @@
+from accounts.models.api_keys import ApiKey
+from accounts.models.projects import (
+    BreakGlassGrant,
+    Membership,
+    Project,
+    ProjectGroupPermission,
+    ProjectUserPermission,
+    RoleGroup,
+)
+from accounts.models.users import User
+
+__all__ = [
+    "ApiKey",
+    "BreakGlassGrant",
+    "Membership",
+    "Project",
+    "ProjectGroupPermission",
+    "ProjectUserPermission",
+    "RoleGroup",
+    "User",
+]

@@ -1,0 +1,24 @@
+"""Every kind of event that PromptForge records, as `noun.verbed`: one word for audit trail, webhook and log."""
+
+from django.db import models
+
+
+class EventKind(models.TextChoices):
+    PROJECT_CREATED = "project.created"
+    MEMBER_ADDED = "member.added"
+    MEMBER_CHANGED = "member.changed"
+    MEMBER_REMOVED = "member.removed"
+    GRANT_GIVEN = "grant.given"
+    KEY_CREATED = "key.created"
+    KEY_REVOKED = "key.revoked"
+    PROMPT_CREATED = "prompt.created"
+    PROMPT_CHANGED = "prompt.changed"
+    PROMPT_ARCHIVED = "prompt.archived"
+    PROMPT_RESTORED = "prompt.restored"
+    VERSION_SAVED = "version.saved"
+    CHANNEL_CREATED = "channel.created"
+    POLICY_CHANGED = "policy.changed"
+    FREEZE_SET = "freeze.set"
+    FREEZE_LIFTED = "freeze.lifted"
+    RELEASE_MADE = "release.made"
+    RELEASE_RATIFIED = "release.ratified"

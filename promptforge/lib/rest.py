@@ -1,0 +1,211 @@
+"""What every REST door shares: the strict parser, the canonical writer, strict serializers and problem+json."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import DatabaseError, transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework import exceptions, serializers
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from promptforge.lib.errors import CODES, DomainError, Fault, shorten
+from promptforge.lib.json import canonical_json, parse_object
+from promptforge.lib.refusals import explain
+
+log = logging.getLogger("promptforge.api")
+
+
+# --- Bodies ----------------------------------------------------------------------------------------------------------
+class StrictJSONParser(BaseParser):
+    """Reads a JSON object by the one strict parser of all doors."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+        request: HttpRequest = stream
+        encoding = request.headers.get("Content-Encoding", "identity")
+        if encoding.lower() != "identity":
+            raise DomainError("encoding_not_supported", f"Send the body without Content-Encoding; {shorten(encoding)} is not read.")
+        try:
+            body = request.body if isinstance(request, HttpRequest) else stream.read()
+        except RequestDataTooBig:
+            raise DomainError("body_too_large", "The body is larger than 1 MiB (1,048,576 bytes).") from None
+        return parse_object(body)
+
+
+class CanonicalJSONRenderer(BaseRenderer):
+    """Writes JSON compactly, keys in the order given: the same answer is always the same bytes."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        return b"" if data is None else canonical_json(data).encode()
+
+
+class Text(serializers.CharField):
+    """A string kept byte for byte: nothing is trimmed, and a number is not turned into one."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("allow_blank", True)
+        super().__init__(trim_whitespace=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise serializers.ValidationError("A string is expected here.", code="string_expected")
+        return data
+
+
+class Whole(serializers.IntegerField):
+    """An integer as JSON writes it; neither "7" nor 7.0 nor true is one."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, int) or isinstance(data, bool):
+            raise serializers.ValidationError("A whole number is expected here.", code="bad_value")
+        return int(super().to_internal_value(data))
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """A request's shape: unknown, read-only, missing and misfitting fields are refused, each with its pointer.
+
+    `read_only` names fields that answers show and requests may not set.
+    """
+
+    read_only: tuple[str, ...] = ()
+
+    def to_internal_value(self, data: Any) -> Any:
+        faults = []
+        for name in data:
+            pointer = "/" + name.replace("~", "~0").replace("/", "~1")
+            if name in self.read_only:
+                faults.append(Fault(pointer, "read_only_field", f"{name} is set by PromptForge. Leave it out."))
+            elif name not in self.fields:
+                known = ", ".join(self.fields)
+                faults.append(Fault(pointer, "unknown_field", f"{shorten(name)} is not a field here. Known: {known}."))
+        if faults:
+            raise_faults(faults)
+        return super().to_internal_value(data)
+
+    @classmethod
+    def read(cls, request: Request) -> dict[str, Any]:
+        """The request's body in this shape, or a refusal."""
+        serializer = cls(data=request.data)
+        try:
+            serializer.is_valid(raise_exception=True)
+        except serializers.ValidationError as error:
+            raise_faults(list(_faults(error.detail, "")))
+        validated: dict[str, Any] = serializer.validated_data
+        return validated
+
+
+_FIELD_CODES = {"required": "field_required", "null": "bad_value", "invalid": "bad_value"}
+
+
+def _faults(detail: Any, pointer: str) -> list[Fault]:
+    if isinstance(detail, Mapping):
+        return [fault for name, inner in detail.items() for fault in _faults(inner, f"{pointer}/{name}")]
+    if isinstance(detail, list):
+        return [fault for inner in detail for fault in _faults(inner, pointer)]
+    code = _FIELD_CODES.get(detail.code, detail.code if detail.code in CODES else "bad_value")
+    return [Fault(pointer, code, str(detail))]
+
+
+def raise_faults(faults: list[Fault]) -> NoReturn:
+    first = faults[0]
+    raise DomainError(first.code, f"{first.pointer}: {first.detail}" if first.pointer else first.detail, faults)
+
+
+def refuse_unknown_parameters(request: Request, known: tuple[str, ...]) -> None:
+    """Refuse every query parameter that is not known, and any that stands twice."""
+    for name, values in request.query_params.lists():
+        if name not in known:
+            raise DomainError("unknown_parameter", f"{shorten(name)} is not a parameter here. Known: {', '.join(known) or 'none'}.")
+        if len(values) > 1:
+            raise DomainError("unknown_parameter", f"{name} stands twice in the address. Give it once.")
+
+
+# --- Refusals --------------------------------------------------------------------------------------------------------
+def problem(request: HttpRequest, error: DomainError) -> HttpResponse:
+    """An RFC 9457 answer for a refusal."""
+    body: dict[str, Any] = {
+        "type": f"/docs/errors#{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "code": error.code,
+        "detail": error.detail,
+        "errors": [fault.as_dict() for fault in error.faults],
+        "request_id": request.META.get("promptforge.request_id", ""),
+        **error.extra,
+    }
+    response = HttpResponse(canonical_json(body), status=error.status, content_type="application/problem+json")
+    response["Cache-Control"] = "no-store"
+    if error.status == 401:
+        response["WWW-Authenticate"] = 'Bearer realm="PromptForge"'
+    if error.status == 503:
+        response["Retry-After"] = "1"
+    return response
+
+
+def problem_response(exc: Exception, context: Mapping[str, Any]) -> Any:
+    """DRF's exception handler: every failure of a view becomes a problem, and the transaction is undone."""
+    request: Request = context["request"]
+    error = translate(exc)
+    if error is None:
+        log.exception("unhandled in %s", request.path, exc_info=exc)
+        error = DomainError("server_error", "The request failed through a fault of ours. Nothing was written. Quote the request id.")
+    if transaction.get_connection().in_atomic_block:
+        transaction.set_rollback(True)
+    response = problem(request._request, error)  # noqa: SLF001  the plain request carries the id
+    if isinstance(exc, exceptions.MethodNotAllowed) and (allowed := context["view"].allowed_methods):
+        response["Allow"] = ", ".join(allowed)
+    return response
+
+
+def translate(exc: Exception) -> DomainError | None:
+    """The refusal that an exception of Django, DRF or the database stands for; None when it is a fault of ours."""
+    if isinstance(exc, DomainError):
+        return exc
+    if isinstance(exc, DatabaseError):
+        return explain(exc)
+    if isinstance(exc, Http404):
+        return DomainError("not_found", "There is nothing at this address.")
+    if isinstance(exc, PermissionDenied | exceptions.PermissionDenied):
+        return DomainError("forbidden", "Your role does not allow this.")
+    if isinstance(exc, exceptions.APIException):
+        return _of_framework(exc)
+    return None
+
+
+def _of_framework(exc: exceptions.APIException) -> DomainError:
+    if isinstance(exc, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+        return DomainError("not_authenticated", "Send an API key as `Authorization: Bearer …`, or sign in.")
+    if isinstance(exc, exceptions.MethodNotAllowed):
+        return DomainError("method_not_allowed", f"{exc.detail}")
+    if isinstance(exc, exceptions.UnsupportedMediaType):
+        return DomainError("unsupported_media_type", "Send the body as application/json.")
+    if isinstance(exc, exceptions.NotAcceptable):
+        return DomainError("not_acceptable", "Answers are application/json; ask for that or for */*.")
+    return DomainError("bad_request", "The request could not be read.")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's answer to a missing CSRF token, as a problem for the API and in one sentence for a page."""
+    error = DomainError("csrf_failed", "The form's protection token is missing or old. Load the page again and repeat.")
+    if request.path.startswith("/api/"):
+        return problem(request, error)
+    return HttpResponse(error.detail, status=403, content_type="text/plain; charset=utf-8")
+
+
+def key_in_url(request: HttpRequest) -> bool:
+    """Whether an API key stands in the address, where logs and histories keep it."""
+    return "pf_live_" in (target := urlsplit(request.get_full_path()).query) or "pf_dev_" in target
+
+
+__all__ = ["CanonicalJSONRenderer", "Response", "StrictJSONParser", "StrictSerializer", "Text", "Whole", "problem"]
