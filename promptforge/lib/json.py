@@ -26,7 +26,7 @@ _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _DIGITS = bytes.maketrans(b"123456789E", b"000000000e")
 _STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_LONG_RUN = re.compile(rb"[0-9]{19}[0-9]*")
+_LONG_RUN = b"0" * 19
 _BAD_CHARACTER = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -136,13 +136,14 @@ def _is_suspicious(body: bytes) -> bool:
     if b"\0" in body or b"\\u0000" in body or b"\\ud" in body or b"\\uD" in body:
         return True
     # Out of range takes an exponent of three digits or 19 digits in a row, other than behind the point.
-    # Searching for runs of one character is fast; the regular expression looks only where such a run was found.
+    # With every digit made a zero, plain searching finds both fast.
     digits = body.translate(_DIGITS)
     if b"e000" in digits or b"e+000" in digits:
         return True
-    if b"0" * 19 not in digits:
-        return False
-    return any(body[match.start() - 1 : match.start()] != b"." for match in _LONG_RUN.finditer(body))
+    run = digits.find(_LONG_RUN)
+    while run >= 0 and digits[run - 1 : run] == b".":
+        run = digits.find(_LONG_RUN, run + len(_LONG_RUN))
+    return run >= 0
 
 
 def _check_depth(body: bytes, text: str, limit: int) -> None:
