@@ -130,7 +130,7 @@ def _watch(options: argparse.Namespace, supervisor: Supervisor, welcome: str, be
             _keep_database()
             time.sleep(0.1 if announced else 0.02)
     finally:
-        _say("Ending: web server, worker, schedule, database.")
+        _say("Ending web server, worker, schedule and database (again Ctrl-C: at once).")
         supervisor.stop()
 
 

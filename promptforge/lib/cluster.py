@@ -182,7 +182,13 @@ class Cluster:
         self._claim_socket_directory(account)
         deadline = time.monotonic() + PATIENCE
         while True:
-            (self.data / "postmaster.pid").unlink(missing_ok=True)  # stale: every caller has looked
+            # Stale, for every caller has looked: a killed server's lock files, whose number may seem to live on.
+            for path in (
+                self.data / "postmaster.pid",
+                self._socket,
+                self._socket.with_name(f"{self._socket.name}.lock"),
+            ):
+                path.unlink(missing_ok=True)
             said = self._try_launch(account, deadline)
             if said is None:
                 return

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: made once, shared, mended after kills, stopped by the last; and the refusals of a named one."""
+"""The embedded PostgreSQL: made once, shared, mended after kills, stopped by the last; and a named one's refusals."""
 
 import os
 import signal
@@ -15,6 +15,7 @@ from promptforge.env import ROOT
 from promptforge.lib import cluster as cluster_module
 from promptforge.lib import database
 from promptforge.lib.cluster import ADMIN, APPLICATION, OWNER, Cluster, DatabaseUnavailable, State
+from promptforge.lib.os_account import account_for
 from tests.startup.conftest import clean_environment, free_port, wait_until
 
 JOIN_AND_WAIT = """
@@ -121,6 +122,8 @@ def test_a_stale_process_file_is_seen_through(home: Path) -> None:
     cluster.start()
     process_file = cluster.data / "postmaster.pid"
     written = process_file.read_text()
+    lock_file = cluster.socket_directory / ".s.PGSQL.5432.lock"
+    lock = lock_file.read_text()
     cluster.stop()
 
     zombie = os.fork()
@@ -129,6 +132,8 @@ def test_a_stale_process_file_is_seen_through(home: Path) -> None:
     for number in (zombie, os.getpid()):  # a dead child that nobody has reaped, and a living stranger
         process_file.write_text(written.replace(written.split()[0], str(number), 1))
         assert cluster._state() is State.STALE
+    cluster._claim_socket_directory(account_for(cluster.data))
+    lock_file.write_text(lock.replace(lock.split()[0], str(zombie), 1))
     cluster.start()
     assert cluster.is_running()
     cluster.stop()
@@ -177,7 +182,7 @@ def test_root_keeps_the_data_where_their_account_can_enter(home: Path, monkeypat
 
 def test_missing_programs_are_one_sentence(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_module, "SUPPLIER", "no_such_supplier")
-    with pytest.raises(DatabaseUnavailable, match="not installed .* set DATABASE_URL"):
+    with pytest.raises(DatabaseUnavailable, match=r"not installed .* set DATABASE_URL"):
         Cluster(home).start()
 
 

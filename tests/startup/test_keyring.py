@@ -13,7 +13,10 @@ from promptforge.lib import keyring
 from tests.startup.conftest import clean_environment
 
 SECRET = "s" * 32
-WHOLE = f"r2:receipt:{SECRET}2,r1:receipt:{SECRET}1\na1:api-key:{SECRET}:with:colons\n# a comment, with a comma\nc1:checkpoint:{SECRET}"
+WHOLE = f"""r2:receipt:{SECRET}2,r1:receipt:{SECRET}1
+# a comment, with a comma
+a1:api-key:{SECRET}:with:colons
+c1:checkpoint:{SECRET}"""
 
 
 @pytest.fixture(autouse=True)
@@ -57,13 +60,11 @@ def test_processes_that_start_together_agree(tmp_path: Path) -> None:
     program = (
         "from promptforge.lib import keyring; print(keyring.current('receipt').secret, keyring.django_secret_key())"
     )
+    environment = clean_environment(PROMPTFORGE_VAR=str(tmp_path / "shared"))
+    command = [sys.executable, "-c", program]
     started = [
-        subprocess.Popen(
-            [sys.executable, "-c", program],
-            cwd=ROOT, env=clean_environment(PROMPTFORGE_VAR=str(tmp_path / "shared")), stdout=subprocess.PIPE, text=True,
-        )
-        for _ in range(6)
-    ]  # fmt: skip
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(6)
+    ]
     printed = {process.communicate()[0] for process in started}
     assert len(printed) == 1
     assert len(printed.pop()) > 100
