@@ -106,6 +106,8 @@ def _serve(options: argparse.Namespace, signals: Signals) -> None:
     try:
         database.open_database()
         _say("The database is up.")
+        if database.owner_url() == database.application_url():
+            _say("One role owns the tables and serves: DATABASE_OWNER_URL can name an owner apart, which is safer.")
         _run("migrate", "--no-input", "--verbosity", "0")
         welcome = _first_run(options)
         _watch(options, Supervisor(_services(options.port), _environment(), _say, signals.is_impatient), welcome, began)
@@ -204,11 +206,11 @@ def _check_broker() -> None:
     url = env.str("CELERY_BROKER_URL", default="").strip()
     if not url or url.startswith("filesystem:"):
         return
-    from kombu import Connection
+    from kombu.connection import Connection
 
     place = urlsplit(url)
     try:
-        with Connection(url, connect_timeout=5) as connection:
+        with Connection(url, connect_timeout=5) as connection:  # type: ignore[no-untyped-call]
             connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=5)
     except Exception:  # noqa: BLE001 - every transport has exceptions of its own, and their words may quote the password
         raise Refused(
@@ -276,22 +278,30 @@ def _announce(port: int, welcome: str, seconds: float) -> None:
     address, manage = f"http://{HOST}:{port}", ".venv/bin/python manage.py"
     made = re.search(r"\bpf_\w+", welcome)
     key = made.group() if made else "$KEY"
-    print(f"\nPromptForge is at {address}/ (ready in {seconds:.1f} s; Ctrl-C ends it)\n")
-    if welcome:
-        print(f"{welcome}\n")
-    print("Fetch the prompt that is live:")
-    if not made:
-        print(f"  KEY=$({manage} create_key --project demo --name laptop --scopes prompts:read)")
-    print(f'  curl -H "Authorization: Bearer {key}" {address}/api/v1/prompts/support/greeting')
-    print("Bring the version before it back:")
-    print(f"  {manage} rollback support/greeting --project demo --channel stable --reason 'trying it' --as EMAIL")
-    print("Ask what was live an hour ago:")
+    ask_for_key = f"  KEY=$({manage} create_key --project demo --name laptop --scopes prompts:read)"
     hour_ago = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 3600))
-    print(f"  {manage} at support/greeting --project demo --channel stable {hour_ago}\n", flush=True)
+    on_stable = "support/greeting --project demo --channel stable"
+    lines = [
+        f"\nPromptForge is at {address}/ (ready in {seconds:.1f} s; Ctrl-C ends it)\n",
+        *([f"{welcome}\n"] if welcome else []),
+        "Fetch the prompt that is live:",
+        *([] if made else [ask_for_key]),
+        f'  curl -H "Authorization: Bearer {key}" {address}/api/v1/prompts/support/greeting',
+        "Bring the version before it back:",
+        f"  {manage} rollback {on_stable} --reason 'trying it' --as EMAIL",
+        "Ask what was live an hour ago:",
+        f"  {manage} at {on_stable} {hour_ago}\n",
+    ]
+    _print("\n".join(lines))
 
 
 def _say(sentence: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {sentence}", flush=True)
+    _print(f"{time.strftime('%H:%M:%S')} {sentence}")
+
+
+def _print(text: str) -> None:
+    with suppress(OSError):  # a terminal that has gone away must not keep the rest from ending in order
+        print(text, flush=True)
 
 
 def _os_sentence(error: OSError) -> str:

@@ -14,7 +14,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -194,6 +193,7 @@ class Cluster:
                 return
             # The children of a killed server hold its shared memory until they notice, which takes moments.
             if "shared memory block" not in said or time.monotonic() > deadline:
+                shutil.rmtree(self.socket_directory, ignore_errors=True)
                 raise DatabaseUnavailable(_explain(said, self.data, self.log))
             time.sleep(0.2)
 
@@ -348,17 +348,13 @@ class Cluster:
 
 def _lock(path: Path, kind: int) -> int:
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, kind)
-    except BaseException:
-        os.close(handle)
-        raise
+    fcntl.flock(handle, kind)
     return handle
 
 
 def _is_postgres(pid: int, data: Path) -> bool:
     """Whether a process is the living server of this data directory: its command line names it, a zombie has none."""
-    if sys.platform == "linux":
+    if Path("/proc/self/cmdline").exists():
         try:
             return os.fsencode(data) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError:

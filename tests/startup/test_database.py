@@ -126,9 +126,9 @@ def test_a_stale_process_file_is_seen_through(home: Path) -> None:
     lock = lock_file.read_text()
     cluster.stop()
 
-    zombie = os.fork()
-    if zombie == 0:
-        os._exit(0)
+    child = subprocess.Popen(["/bin/true"])
+    wait_until(lambda: " Z " in Path(f"/proc/{child.pid}/stat").read_text(), 3)
+    zombie = child.pid
     for number in (zombie, os.getpid()):  # a dead child that nobody has reaped, and a living stranger
         process_file.write_text(written.replace(written.split()[0], str(number), 1))
         assert cluster._state() is State.STALE
@@ -137,7 +137,7 @@ def test_a_stale_process_file_is_seen_through(home: Path) -> None:
     cluster.start()
     assert cluster.is_running()
     cluster.stop()
-    os.waitpid(zombie, 0)
+    child.wait()
 
 
 def test_a_lost_socket_is_mended(home: Path) -> None:
