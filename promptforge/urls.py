@@ -1,8 +1,18 @@
 """The site map."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+
+from promptforge import views
+
+admin.site.site_header = admin.site.site_title = "PromptForge"
+admin.site.index_title = "Everything, as operators see it"
 
 urlpatterns = [
+    path("", views.home, name="home"),
+    path("docs/errors", views.errors, name="errors"),
+    path("livez", views.livez),
+    path("readyz", views.readyz),
     path("admin/", admin.site.urls),
+    path("api/", include("promptforge.api")),
 ]

@@ -14,7 +14,7 @@ from typing import Any
 KINDS: Mapping[str, str] = {
     "tag": "\U000e0000-\U000e007f",
     "bidi": "\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c",
-    "zero-width": "\u200b-\u200d\u2060\ufeff\u180e\u00ad\u034f\u115f\u1160\u3164\uffa0\u2061-\u2065\u206a-\u206f\u17b4\u17b5",
+    "zero-width": "\u200b-\u200d\u2060-\u2065\u206a-\u206f\ufeff\u180e\u00ad\u034f\u115f\u1160\u3164\uffa0\u17b4\u17b5",
     "variation": "\ufe00-\ufe0f\U000e0100-\U000e01ef\u180b-\u180d\u180f",
     "control": "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufff9-\ufffb",
     "private": "\ue000-\uf8ff\U000f0000-\U0010ffff",

@@ -58,7 +58,8 @@ def shipped_sql() -> str:
 
 def functions(sql: str) -> list[Function]:
     return [
-        Function(m["name"], m["language"], _VOLATILITY[m["volatility"]], m["path"], m["body"]) for m in _FUNCTION.finditer(sql)
+        Function(m["name"], m["language"], _VOLATILITY[m["volatility"]], m["path"], m["body"])
+        for m in _FUNCTION.finditer(sql)
     ]
 
 
@@ -102,7 +103,8 @@ def frozen_tables(sql: str) -> set[str]:
     return {
         t.table
         for t in triggers(sql)
-        if t.function in ("promptforge_frozen", "promptforge_version_frozen") and t.kind & update_and_delete == update_and_delete
+        if t.function in ("promptforge_frozen", "promptforge_version_frozen")
+        and t.kind & update_and_delete == update_and_delete
     }
 
 

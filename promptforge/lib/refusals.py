@@ -73,9 +73,13 @@ def explain(error: DatabaseError) -> DomainError | None:
         if state.startswith("23"):
             return _constraint(cause.diag.constraint_name or "", cause.diag.message_primary or "")
         if state in (LOCK_NOT_AVAILABLE, DEADLOCK, SERIALIZATION):
-            return DomainError("unavailable", "Somebody else is changing the same thing. Nothing was written; try again.")
+            return DomainError(
+                "unavailable", "Somebody else is changing the same thing. Nothing was written; try again."
+            )
         if state == DISK_FULL:
-            return DomainError("storage_full", "The database's disk is full. Nothing was written; fetches and rollbacks go on.")
+            return DomainError(
+                "storage_full", "The database's disk is full. Nothing was written; fetches and rollbacks go on."
+            )
     if isinstance(error, OperationalError):
         return DomainError("unavailable", "The database does not answer. Nothing was written; try again in a moment.")
     return None

@@ -31,7 +31,9 @@ class StrictJSONParser(BaseParser):
         request: HttpRequest = stream
         encoding = request.headers.get("Content-Encoding", "identity")
         if encoding.lower() != "identity":
-            raise DomainError("encoding_not_supported", f"Send the body without Content-Encoding; {shorten(encoding)} is not read.")
+            raise DomainError(
+                "encoding_not_supported", f"Send the body without Content-Encoding; {shorten(encoding)} is not read."
+            )
         try:
             body = request.body if isinstance(request, HttpRequest) else stream.read()
         except RequestDataTooBig:
@@ -126,7 +128,9 @@ def refuse_unknown_parameters(request: Request, known: tuple[str, ...]) -> None:
     """Refuse every query parameter that is not known, and any that stands twice."""
     for name, values in request.query_params.lists():
         if name not in known:
-            raise DomainError("unknown_parameter", f"{shorten(name)} is not a parameter here. Known: {', '.join(known) or 'none'}.")
+            raise DomainError(
+                "unknown_parameter", f"{shorten(name)} is not a parameter here. Known: {', '.join(known) or 'none'}."
+            )
         if len(values) > 1:
             raise DomainError("unknown_parameter", f"{name} stands twice in the address. Give it once.")
 
@@ -159,7 +163,9 @@ def problem_response(exc: Exception, context: Mapping[str, Any]) -> Any:
     error = translate(exc)
     if error is None:
         log.exception("unhandled in %s", request.path, exc_info=exc)
-        error = DomainError("server_error", "The request failed through a fault of ours. Nothing was written. Quote the request id.")
+        error = DomainError(
+            "server_error", "The request failed through a fault of ours. Nothing was written. Quote the request id."
+        )
     if transaction.get_connection().in_atomic_block:
         transaction.set_rollback(True)
     response = problem(request._request, error)  # noqa: SLF001  the plain request carries the id

@@ -120,7 +120,9 @@ class ChannelPolicy(PolicyFields):
 
     channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="policies")
     revision = models.PositiveIntegerField()
-    author = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    author = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.PROTECT, related_name="+", help_text="None: the command line."
+    )
     approved_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     change = models.OneToOneField(PolicyChange, null=True, blank=True, on_delete=models.PROTECT)
     at = models.DateTimeField(db_default=Now(), editable=False)

@@ -7,7 +7,8 @@ from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 from simple_history.models import HistoricalRecords
 
 from accounts.models import Project
-from accounts.roles import Permission
+from accounts.policies import Principal, granted, holds, pattern_condition
+from accounts.roles import Permission, Scope
 
 NAME_FORM = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
 
@@ -30,6 +31,17 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
     def locked(self) -> "PromptQuerySet":
         """Fresh rows, held against other writers of the same prompt until the transaction ends."""
         return self.select_for_update(no_key=True, of=("self",))
+
+    def visible_to(self, principal: Principal) -> "PromptQuerySet":
+        """The prompts of the principal's project that it may read."""
+        prompts = self.filter(project=principal.project)
+        if principal.key is not None:
+            if Scope.PROMPTS_READ not in principal.key.scopes:
+                return prompts.none()
+            return prompts.filter(pattern_condition(principal.key.prompts)) if principal.key.prompts else prompts
+        if holds(principal.user, Permission.READ, principal.project):
+            return prompts
+        return prompts.filter(pk__in=granted(principal.user, Permission.READ, Prompt.objects.filter(project=principal.project)))
 
 
 class Prompt(models.Model):

@@ -1,0 +1,130 @@
+"""API keys: making, recognising and ending them."""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from accounts.models import ApiKey, Project, User
+from accounts.policies import Principal
+from accounts.roles import Permission, Scope
+from events.actions import SYSTEM, record
+from events.kinds import EventKind
+from promptforge.lib import keyring
+from promptforge.lib.errors import DomainError, shorten
+from promptforge.lib.refusals import refusals
+from promptforge.lib.tokens import new_token, public_id_of
+from promptforge.lib.verdicts import require
+
+PATTERN_FORM = re.compile(r"^[A-Za-z0-9._/*-]{1,200}$")
+CHANNEL_FORM = re.compile(r"^[a-z][a-z0-9-]{0,62}$")
+
+
+class NewKey(NamedTuple):
+    """A key and its secret text, which is shown this once and stored nowhere."""
+
+    key: ApiKey
+    text: str
+
+
+def create_key(
+    *,
+    project: Project,
+    name: str,
+    scopes: Iterable[str],
+    channels: Iterable[str] = (),
+    prompts: Iterable[str] = (),
+    expires_at: datetime | None = None,
+    rate_fetch: int | None = None,
+    responsible: User,
+    by: Principal | None,
+) -> NewKey:
+    """Make a key with a service account of its own, for which `responsible` answers."""
+    if by is not None:
+        require(by.may(Permission.ADMINISTER))
+    scope_list, channel_list, pattern_list = list(dict.fromkeys(scopes)), list(channels), list(prompts)
+    _check(name, scope_list, channel_list, pattern_list, expires_at)
+    token = new_token("live" if settings.PRODUCTION else "dev")
+    hash_key = keyring.current("api-key")
+    with refusals(), transaction.atomic():
+        account = User(
+            kind=User.Kind.SERVICE, email=f"{token.public_id.lower()}-{project.pk}@service.invalid", name=name, responsible=responsible
+        )
+        account.set_unusable_password()
+        account.save()
+        key = ApiKey.objects.create(
+            project=project,
+            service_account=account,
+            name=name,
+            public_id=token.public_id,
+            hash_key_id=hash_key.id,
+            secret_hash=_hash(token.text, hash_key.secret),
+            scopes=scope_list,
+            channels=channel_list,
+            prompts=pattern_list,
+            rate_fetch=rate_fetch,
+            created_by=by.user if by else responsible,
+            expires_at=expires_at,
+        )
+        record(EventKind.KEY_CREATED, project_id=project.pk, actor=by.actor if by else SYSTEM, subject=("key", key.pk), scopes=scope_list)
+    return NewKey(key, token.text)
+
+
+def revoke_key(*, key: ApiKey, by: Principal | None) -> ApiKey:
+    """End a key at once: the next request with it is refused. Revoking it again changes nothing."""
+    if by is not None:
+        require(by.may(Permission.ADMINISTER))
+    with refusals(), transaction.atomic():
+        locked = ApiKey.objects.select_for_update().get(pk=key.pk)
+        if locked.revoked_at is None:
+            locked.revoked_at = timezone.now()
+            locked.save(update_fields=["revoked_at"])
+            record(EventKind.KEY_REVOKED, project_id=key.project_id, actor=by.actor if by else SYSTEM, subject=("key", key.pk))
+    return locked
+
+
+def recognise_key(text: str) -> ApiKey:
+    """The live key that this text is, or a refusal that says what is wrong with it. Never writes."""
+    public_id = public_id_of(text)
+    if public_id is None:
+        raise DomainError("key_malformed", "This is no API key: its checksum does not fit. Copy the whole key again.")
+    key = (
+        ApiKey.objects.select_related("service_account", "project").annotate(database_now=Now()).filter(public_id=public_id).first()
+    )
+    secret = keyring.find("api-key", key.hash_key_id) if key else None
+    if key is None or secret is None or not hmac.compare_digest(_hash(text, secret.secret), bytes(key.secret_hash)):
+        raise DomainError("key_unknown", "This API key is not known here. It may belong to another installation.")
+    if key.revoked_at is not None:
+        raise DomainError("key_revoked", f"The key {public_id} was revoked. Make another.")
+    if key.has_expired(key.database_now):
+        raise DomainError("key_expired", f"The key {public_id} has expired. Make another.")
+    return key
+
+
+def _hash(text: str, secret: bytes) -> bytes:
+    return hmac.new(secret, text.encode(), hashlib.sha256).digest()
+
+
+def _check(name: str, scopes: list[str], channels: list[str], prompts: list[str], expires_at: datetime | None) -> None:
+    if not name.strip() or len(name) > 100:
+        raise DomainError("bad_value", "A key has a name of 1 to 100 characters that says who uses it.")
+    if not scopes:
+        raise DomainError("bad_value", f"A key needs at least one scope: {', '.join(Scope.values)}.")
+    for scope in scopes:
+        if scope not in Scope.values:
+            raise DomainError("bad_value", f"{shorten(scope)} is not a scope. Scopes: {', '.join(Scope.values)}.")
+    for channel in channels:
+        if not CHANNEL_FORM.match(channel):
+            raise DomainError("bad_channel_name", f"{shorten(channel)} is not a channel's name, `latest` or `pinned`.")
+    for pattern in prompts:
+        if not PATTERN_FORM.match(pattern):
+            raise DomainError("bad_value", f"{shorten(pattern)} is not a pattern of prompt names, such as support/*.")
+    if expires_at is not None and expires_at <= timezone.now():
+        raise DomainError("bad_timestamp", "The key would have expired already. Choose an instant in the future.")

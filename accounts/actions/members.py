@@ -1,0 +1,99 @@
+"""People: making them, and their roles in a project."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.contrib.auth.models import Group, Permission as AuthPermission
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import BreakGlassGrant, Membership, Project, ProjectGroupPermission, RoleGroup, User
+from accounts.policies import Principal
+from accounts.roles import ROLE_PERMISSIONS, Permission, Role
+from events.actions import SYSTEM, record
+from events.kinds import EventKind
+from promptforge.lib.errors import DomainError, shorten
+from promptforge.lib.refusals import refusals
+from promptforge.lib.verdicts import require
+
+
+def create_user(*, email: str, name: str = "", password: str | None = None, is_staff: bool = False, is_superuser: bool = False) -> User:
+    """Make a person, or answer with the one who has this address already (unchanged, but for a password if given)."""
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise DomainError("bad_value", f"{shorten(email)} is not an e-mail address.") from None
+    with refusals(), transaction.atomic():
+        user = User.objects.filter(email__iexact=email).first() or User(email=email)
+        if password is not None:
+            try:
+                validate_password(password, user)
+            except ValidationError as error:
+                raise DomainError("bad_value", " ".join(error.messages)) from None
+            user.set_password(password)
+        elif user.pk is None:
+            user.set_unusable_password()
+        user.name = name or user.name
+        user.is_staff, user.is_superuser = user.is_staff or is_staff, user.is_superuser or is_superuser
+        user.save()
+    return user
+
+
+def make_role_groups(project: Project) -> None:
+    """Make the groups that carry each role's permissions in a project."""
+    rights = {p.codename: p for p in AuthPermission.objects.filter(content_type__app_label="accounts", content_type__model="project")}
+    for role in Role:
+        group = Group.objects.create(name=f"{project.name}: {role.label}")
+        RoleGroup.objects.create(project=project, role=role, group=group)
+        ProjectGroupPermission.objects.bulk_create(
+            ProjectGroupPermission(group=group, permission=rights[right], content_object=project) for right in ROLE_PERMISSIONS[role]
+        )
+
+
+def set_roles(*, project: Project, user: User, roles: Iterable[str], by: Principal | None) -> Membership:
+    """Give a person exactly these roles in a project, as a new member if need be. `by` is None on the command line."""
+    wanted = sorted(set(roles))
+    if unknown := [role for role in wanted if role not in Role.values]:
+        raise DomainError("bad_value", f"{shorten(unknown[0])} is not a role. Roles: {', '.join(Role.values)}.")
+    if not wanted:
+        raise DomainError("bad_value", "A member has at least one role. To end a membership, remove the member.")
+    if by is not None:
+        require(by.may(Permission.ADMINISTER))
+    with refusals(), transaction.atomic():
+        membership = Membership.objects.select_for_update().filter(project=project, user=user).first()
+        kind = EventKind.MEMBER_CHANGED if membership else EventKind.MEMBER_ADDED
+        membership = membership or Membership(project=project, user=user)
+        membership.roles = wanted
+        membership.save()
+        record(kind, project_id=project.pk, actor=by.actor if by else SYSTEM, subject=("person", user.pk), roles=wanted)
+    return membership
+
+
+def remove_member(*, membership: Membership, by: Principal | None) -> None:
+    """End a membership: the next request of that person is refused."""
+    if by is not None:
+        require(by.may(Permission.ADMINISTER))
+    with refusals(), transaction.atomic():
+        record(
+            EventKind.MEMBER_REMOVED,
+            project_id=membership.project_id,
+            actor=by.actor if by else SYSTEM,
+            subject=("person", membership.user_id),
+        )
+        membership.delete()
+
+
+def grant_break_glass(*, project: Project, user: User, minutes: int, by: Principal) -> BreakGlassGrant:
+    """Let a person break glass for some minutes (at most 24 hours); nobody gives it to themselves."""
+    require(by.may(Permission.ADMINISTER))
+    if user.pk == by.user.pk:
+        raise DomainError("four_eyes", "Nobody gives themselves the right to break glass. Ask another admin.")
+    with refusals(), transaction.atomic():
+        grant = BreakGlassGrant.objects.create(
+            project=project, user=user, granted_by=by.user, expires_at=timezone.now() + timedelta(minutes=minutes)
+        )
+        record(EventKind.GRANT_GIVEN, project_id=project.pk, actor=by.actor, subject=("person", user.pk), minutes=minutes)
+    return grant

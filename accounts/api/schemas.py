@@ -1,0 +1,61 @@
+"""The shapes of answers for the OpenAPI schema."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiResponse, inline_serializer
+from rest_framework import serializers
+
+
+class FaultShape(serializers.Serializer[Any]):
+    pointer = serializers.CharField(allow_blank=True)
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    url = serializers.CharField(required=False)
+
+
+class ProblemShape(serializers.Serializer[Any]):
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    errors = FaultShape(many=True)
+    request_id = serializers.CharField()
+
+
+_PROBLEM = OpenApiResponse(ProblemShape, description="What is wrong, where, and how to mend it.")
+PROBLEM = {
+    (status, "application/problem+json"): _PROBLEM for status in (400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 500, 503)
+}
+
+
+class ActorShape(serializers.Serializer[Any]):
+    email = serializers.CharField(required=False)
+    key = serializers.CharField(required=False)
+    name = serializers.CharField(allow_blank=True)
+
+
+class KeyShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    prefix = serializers.CharField()
+    name = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.CharField())
+    channels = serializers.ListField(child=serializers.CharField())
+    prompts = serializers.ListField(child=serializers.CharField())
+    rate_fetch = serializers.IntegerField(allow_null=True)
+    created_by = ActorShape()
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+    revoked_at = serializers.DateTimeField(allow_null=True)
+
+
+class NewKeyShape(KeyShape):
+    key = serializers.CharField(help_text="The secret, shown this once.")
+
+
+def page_of(shape: type[serializers.Serializer[Any]]) -> Any:
+    """`{"data": […], "next": cursor | null}`."""
+    return inline_serializer(
+        f"{shape.__name__.removesuffix('Shape')}Page",
+        {"data": shape(many=True), "next": serializers.CharField(allow_null=True)},
+    )

@@ -1,0 +1,31 @@
+"""How people and keys look in answers."""
+
+from typing import Any
+
+from accounts.models import ApiKey, User
+from promptforge.lib.ids import encode
+from promptforge.lib.instants import format_instant
+
+
+def actor_shape(user: User) -> dict[str, str]:
+    """People by address and name; keys by their public id and name."""
+    if user.kind == User.Kind.SERVICE:
+        return {"key": min((key.public_id for key in user.api_keys.all()), default=""), "name": user.name}
+    return {"email": user.email, "name": user.name}
+
+
+def key_shape(key: ApiKey) -> dict[str, Any]:
+    """Everything about a key but the key itself."""
+    return {
+        "id": encode("key", key.pk),
+        "prefix": key.public_id,
+        "name": key.name,
+        "scopes": key.scopes,
+        "channels": key.channels,
+        "prompts": key.prompts,
+        "rate_fetch": key.rate_fetch,
+        "created_by": actor_shape(key.created_by),
+        "created_at": format_instant(key.created_at),
+        "expires_at": None if key.expires_at is None else format_instant(key.expires_at),
+        "revoked_at": None if key.revoked_at is None else format_instant(key.revoked_at),
+    }

@@ -1,0 +1,108 @@
+"""Who is asking: an API key or a signed-in person, and in which project."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.middleware.csrf import CsrfViewMiddleware
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from accounts.actions.api_keys import recognise_key
+from accounts.models import ApiKey, Project, User
+from accounts.policies import Principal
+from promptforge.lib.errors import DomainError, shorten
+from promptforge.lib.rest import key_in_url
+
+PROJECT_HEADER = "PromptForge-Project"
+
+
+class KeyAuthentication(BaseAuthentication):
+    """`Authorization: Bearer pf_…`."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
+        if key_in_url(request._request):  # noqa: SLF001  the plain request has the address
+            raise DomainError(
+                "key_in_url", "An API key in the address ends up in logs. Send it as `Authorization: Bearer …`, and revoke this one."
+            )
+        header = request.headers.get("Authorization")
+        if header is None:
+            return None
+        scheme, _, text = header.partition(" ")
+        if scheme.lower() != "bearer":
+            raise DomainError("not_authenticated", "Send the API key as `Authorization: Bearer …`.")
+        key = recognise_key(text.strip())
+        if not key.service_account.is_active:
+            raise DomainError("key_revoked", f"The service account of the key {key.public_id} is switched off.")
+        return key.service_account, key
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+class SessionAuthentication(BaseAuthentication):
+    """A person who signed in in the browser; what changes something needs the CSRF token."""
+
+    def authenticate(self, request: Request) -> tuple[User, None] | None:
+        user = getattr(request._request, "user", None)  # noqa: SLF001  Django's middleware put the person there
+        if not isinstance(user, User) or not user.is_active:
+            return None
+        self._check_csrf(request._request)  # noqa: SLF001
+        return user, None
+
+    @staticmethod
+    def _check_csrf(request: HttpRequest) -> None:
+        check = CsrfViewMiddleware(lambda _: None)  # type: ignore[arg-type, return-value]
+        check.process_request(request)
+        if check.process_view(request, None, (), {}) is not None:
+            raise DomainError("csrf_failed", "Send the CSRF token as X-CSRFToken with what changes something.")
+
+
+class Authenticated(BasePermission):
+    """Lets nobody in who is not signed in, and settles in which project the request acts (`request.principal`)."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if not isinstance(request.user, User):
+            raise DomainError("not_authenticated", "Send an API key as `Authorization: Bearer …`, or sign in.")
+        view.principal = principal_of(request)
+        return True
+
+
+def principal_of(request: Request) -> Principal:
+    """A key acts in its own project; a person names one by header, unless in exactly one."""
+    user, key, named = request.user, request.auth, request.headers.get(PROJECT_HEADER)
+    if isinstance(key, ApiKey):
+        if named is not None and named != key.project.name:
+            raise _no_project(named)
+        return Principal(user, key.project, key)
+    projects = Project.objects.of_member(user)
+    if named is not None:
+        project = projects.filter(name=named).first()
+        if project is None:
+            raise _no_project(named)
+        return Principal(user, project)
+    mine = list(projects[:2])
+    if len(mine) != 1:
+        raise DomainError("project_required", f"Name the project in the header {PROJECT_HEADER}.")
+    return Principal(user, mine[0])
+
+
+def _no_project(name: str) -> DomainError:
+    return DomainError("project_not_found", f"There is no project {shorten(name)} within reach.")
+
+
+class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "accounts.authentication.KeyAuthentication"
+    name = "key"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "pf_<env>_<id>_<secret>"}
+
+
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "accounts.authentication.SessionAuthentication"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "apiKey", "in": "cookie", "name": "sessionid"}

@@ -1,0 +1,96 @@
+"""The shapes of answers for the OpenAPI schema; `shapes` writes them, a test holds the two together."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from accounts.api.schemas import PROBLEM, ActorShape, page_of
+
+__all__ = ["PROBLEM", "PromptShape", "ReleaseShape", "ServedShape", "VersionShape", "page_of"]
+
+
+@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]})
+class ContentField(serializers.JSONField):
+    """A string, or the list of messages of a chat."""
+
+
+class VariableShape(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    type = serializers.ChoiceField(["string", "number", "integer", "boolean", "enum", "json"])
+    required = serializers.BooleanField()
+    default = serializers.JSONField(allow_null=True)
+    description = serializers.CharField(allow_blank=True)
+    max_length = serializers.IntegerField(allow_null=True)
+    enum = serializers.ListField(child=serializers.CharField(), allow_null=True)
+
+
+class ServedShape(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    version = serializers.IntegerField()
+    channel = serializers.CharField(allow_null=True)
+    revision = serializers.IntegerField(allow_null=True)
+    type = serializers.ChoiceField(["text", "chat"])
+    content = ContentField()
+    rendered = serializers.BooleanField()
+    variables = VariableShape(many=True)
+    config = serializers.DictField()
+    digest = serializers.CharField()
+    arm = serializers.CharField(allow_null=True)
+    receipt = serializers.CharField()
+    unused = serializers.ListField(child=serializers.CharField(), required=False)
+
+
+class StandingShape(serializers.Serializer[Any]):
+    version = serializers.IntegerField()
+    revision = serializers.IntegerField()
+    at = serializers.DateTimeField()
+
+
+class PromptShape(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    type = serializers.ChoiceField(["text", "chat"])
+    description = serializers.CharField(allow_blank=True)
+    tags = serializers.ListField(child=serializers.CharField())
+    latest = serializers.IntegerField(allow_null=True)
+    channels = serializers.DictField(child=StandingShape())
+    archived = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+
+
+class IncludeShape(serializers.Serializer[Any]):
+    prompt = serializers.CharField()
+    version = serializers.IntegerField()
+
+
+class VersionShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    ref = serializers.CharField()
+    prompt = serializers.CharField()
+    number = serializers.IntegerField()
+    type = serializers.ChoiceField(["text", "chat"])
+    content = ContentField()
+    source = ContentField()
+    variables = VariableShape(many=True)
+    config = serializers.DictField()
+    includes = IncludeShape(many=True)
+    message = serializers.CharField(allow_blank=True)
+    author = ActorShape()
+    created_at = serializers.DateTimeField()
+    digest = serializers.CharField()
+
+
+class ReleaseShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    prompt = serializers.CharField()
+    channel = serializers.CharField()
+    revision = serializers.IntegerField()
+    kind = serializers.CharField()
+    version = serializers.IntegerField()
+    previous_version = serializers.IntegerField(allow_null=True)
+    canary = serializers.DictField(allow_null=True)
+    promotion = serializers.CharField(allow_null=True)
+    actor = ActorShape()
+    reason = serializers.CharField(allow_blank=True)
+    at = serializers.DateTimeField()
+    digest = serializers.CharField()

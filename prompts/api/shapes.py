@@ -1,0 +1,88 @@
+"""How rows look in answers, field by field as the contract has them."""
+
+from typing import Any
+
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from accounts.api.shapes import actor_shape
+from promptforge.lib.ids import encode
+from promptforge.lib.instants import format_instant
+from prompts.models import Prompt, PromptVersion, Release
+
+
+def digest_text(digest: bytes) -> str:
+    return f"sha256:{bytes(digest).hex()}"
+
+
+def prompt_shape(prompt: Prompt) -> dict[str, Any]:
+    """Needs `heads` prefetched with channel, version and release."""
+    return {
+        "name": prompt.name,
+        "type": prompt.type,
+        "description": prompt.description,
+        "tags": prompt.tags,
+        "latest": prompt.next_number - 1 or None,
+        "channels": {
+            head.channel.name: {"version": head.version.number, "revision": head.revision, "at": format_instant(head.release.at)}
+            for head in prompt.heads.all()
+            if head.version is not None and head.release is not None
+        },
+        "archived": prompt.archived_at is not None,
+        "created_at": format_instant(prompt.created_at),
+    }
+
+
+def version_shape(version: PromptVersion, included: dict[int, PromptVersion]) -> dict[str, Any]:
+    """`included` holds the pinned versions by id, with their prompts."""
+    return {
+        "id": encode("ver", version.pk),
+        "ref": str(version),
+        "prompt": version.prompt.name,
+        "number": version.number,
+        "type": version.type,
+        "content": version.served_content,
+        "source": version.typed_source,
+        "variables": version.variable_list,
+        "config": version.config_object,
+        "includes": [{"prompt": included[pk].prompt.name, "version": included[pk].number} for pk in version.includes],
+        "message": version.message,
+        "author": actor_shape(version.author),
+        "created_at": format_instant(version.created_at),
+        "digest": digest_text(version.digest),
+    }
+
+
+def version_shapes(versions: list[PromptVersion]) -> list[dict[str, Any]]:
+    wanted = {pk for version in versions for pk in version.includes}
+    included = {v.pk: v for v in PromptVersion.objects.filter(pk__in=wanted).select_related("prompt")} if wanted else {}
+    return [version_shape(version, included) for version in versions]
+
+
+def releases_with_all(releases: Any) -> QuerySet[Release]:
+    """Releases with everything that their shape shows, in a fixed number of queries."""
+    before = Release.objects.filter(prompt=OuterRef("prompt"), channel=OuterRef("channel"), revision=OuterRef("revision") - 1)
+    with_previous: QuerySet[Release] = releases.annotate(previous_number=Subquery(before.values("version__number")))
+    return with_previous.select_related("prompt", "channel", "version", "actor").prefetch_related("actor__api_keys")
+
+
+def released(pk: int) -> Release:
+    return releases_with_all(Release.objects.all()).get(pk=pk)
+
+
+def release_shape(release: Any) -> dict[str, Any]:
+    """One of `releases_with_all`; its `previous_number` is the version that was live before."""
+    return {
+        "id": encode("rel", release.pk),
+        "prompt": release.prompt.name,
+        "channel": release.channel.name,
+        "revision": release.revision,
+        "kind": release.kind,
+        "version": release.version.number,
+        "previous_version": release.previous_number,
+        "canary": None,
+        "promotion": None if release.promotion_id is None else encode("pro", release.promotion_id),
+        "actor": actor_shape(release.actor),
+        "reason": release.reason,
+        "at": format_instant(release.at),
+        "digest": digest_text(release.digest),
+    }

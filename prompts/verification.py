@@ -1,0 +1,238 @@
+"""Does history add up? Every version, ledger, head and seal, computed again from the rows and compared."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from accounts.models import Project
+from events.kinds import EventKind
+from events.models import Event, EventSeal
+from promptforge.lib import guards, keyring
+from promptforge.lib.digests import digest_of, micros
+from promptforge.lib.json import canonical_json
+from prompts.models import Head, Prompt, PromptVersion, Release
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was verified: what, and what is wrong with it (None when it adds up)."""
+
+    subject: str
+    broken: str | None = None
+
+    @property
+    def line(self) -> str:
+        return f"ok      {self.subject}" if self.broken is None else f"BROKEN  {self.subject}: {self.broken}"
+
+
+def verify(project: Project) -> Iterator[Finding]:
+    """Every finding about a project, in one consistent reading."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield from verify_guards()
+        yield from _versions(project)
+        yield from _ledgers(project)
+        yield from _heads(project)
+        yield _seals(project)
+        yield from _checkpoints(project)
+
+
+def verify_guards() -> Iterator[Finding]:
+    with connection.cursor() as cursor:
+        found = list(guards.differences(cursor))
+    if not found:
+        yield Finding("guards of the database")
+    for sentence in found:
+        yield Finding("guards of the database", sentence)
+
+
+# --- Versions --------------------------------------------------------------------------------------------------------
+def _versions(project: Project) -> Iterator[Finding]:
+    told = _told(project, EventKind.VERSION_SAVED)
+    rows = PromptVersion.objects.filter(prompt__project=project).select_related("prompt").order_by("prompt_id", "number")
+    seen = {}
+    for prompt, versions in groupby(rows.iterator(chunk_size=2000), key=lambda version: version.prompt):
+        broken, expected = None, 1
+        for version in versions:
+            broken = broken or _version_fault(version, expected, told.pop(version.pk, None))
+            expected += 1
+        if broken is None and prompt.next_number != expected:
+            broken = f"the next number is {prompt.next_number}, and {expected} was expected: a version is missing"
+        seen[prompt.pk] = True
+        yield Finding(f"versions of {prompt.name}", broken)
+    for prompt in Prompt.objects.filter(project=project, next_number__gt=1).exclude(pk__in=seen):
+        yield Finding(f"versions of {prompt.name}", f"{prompt.next_number - 1} versions are missing")
+
+
+def _version_fault(version: PromptVersion, expected: int, event: dict[str, Any] | None) -> str | None:
+    if version.number != expected:
+        return f"version {expected} is missing"
+    digest = digest_of("version.v1", version.type, version.content, version.variables, version.config)
+    if digest != bytes(version.digest):
+        return f"version {version.number} does not have the text that its digest names"
+    if event is None or event.get("digest") != digest.hex():
+        return f"version {version.number} is not the one that its event recorded"
+    return None
+
+
+# --- Ledgers and heads -----------------------------------------------------------------------------------------------
+def _ledgers(project: Project) -> Iterator[Finding]:
+    told = _told(project, EventKind.RELEASE_MADE)
+    rows = (
+        Release.objects.filter(prompt__project=project)
+        .select_related("prompt", "channel", "version")
+        .order_by("prompt_id", "channel_id", "revision")
+    )
+    for (_, _), releases in groupby(rows.iterator(chunk_size=2000), key=lambda row: (row.prompt_id, row.channel_id)):
+        broken: str | None = None
+        previous: Release | None = None
+        subject = ""
+        for release in releases:
+            subject = f"ledger of {release.prompt.name} on {release.channel.name}"
+            broken = broken or _release_fault(release, previous, told.pop(release.pk, None))
+            previous = release
+        yield Finding(subject, broken)
+    for event in told.values():
+        prompt, channel = _names(event)
+        yield Finding(f"ledger of {prompt} on {channel}", f"revision {event['revision']} was recorded by its event and is missing")
+
+
+def _release_fault(release: Release, previous: Release | None, event: dict[str, Any] | None) -> str | None:
+    expected = previous.revision + 1 if previous else 1
+    if release.revision != expected:
+        return f"revision {expected} is missing"
+    if previous is not None and release.at <= previous.at:
+        return f"revision {release.revision} is not later than the one before"
+    if bytes(release.previous_digest) != (bytes(previous.digest) if previous else b""):
+        return f"revision {release.revision} does not follow the row before it"
+    if release_digest(release) != bytes(release.digest):
+        return f"revision {release.revision} was changed after it was written"
+    if event is None or event.get("digest") != bytes(release.digest).hex():
+        return f"revision {release.revision} is not the one that its event recorded"
+    return None
+
+
+def release_digest(r: Release) -> bytes:
+    """As the database computes it (`promptforge_release_digest`)."""
+    return digest_of(
+        "release.v1",
+        bytes(r.previous_digest).hex(),
+        r.pk,
+        r.prompt_id,
+        r.channel_id,
+        r.revision,
+        r.kind,
+        r.version_id,
+        bytes(r.version.digest).hex(),
+        r.canary_version_id,
+        r.canary_share,
+        r.salt,
+        r.promotion_id,
+        r.actor_id,
+        r.reason,
+        micros(r.at),
+        micros(r.recorded_at),
+    )
+
+
+def _heads(project: Project) -> Iterator[Finding]:
+    newest: dict[tuple[int, int], Release] = {
+        (row.prompt_id, row.channel_id): row
+        for row in Release.objects.filter(prompt__project=project).order_by("prompt_id", "channel_id", "-revision").distinct("prompt_id", "channel_id")
+    }
+    for head in Head.objects.filter(prompt__project=project).select_related("prompt", "channel").order_by("prompt__name", "channel__position"):
+        row = newest.pop((head.prompt_id, head.channel_id), None)
+        expected = (row.pk, row.revision, row.version_id) if row else (None, 0, None)
+        stands = (head.release_id, head.revision, head.version_id)
+        broken = None if stands == expected else f"it stands at revision {head.revision}, and its ledger at {expected[1]}"
+        yield Finding(f"head of {head.prompt.name} on {head.channel.name}", broken)
+    for row in newest.values():
+        yield Finding(f"head of {row.prompt.name} on {row.channel.name}", "it is missing")
+
+
+# --- Events and checkpoints ------------------------------------------------------------------------------------------
+def seal_digest(previous: bytes, seal: EventSeal) -> bytes:
+    """As the database computes it (`promptforge_seal_digest`)."""
+    e = seal.event
+    return digest_of(
+        "seal.v1", previous.hex(), seal.seq, e.pk, e.project_id, e.kind, e.actor_kind, e.actor_id, e.subject_kind, e.subject_id, e.data, micros(e.at)
+    )
+
+
+def _seals(project: Project) -> Finding:
+    subject, previous, expected = "chain of events", b"", 1
+    for seal in EventSeal.objects.filter(project_id=project.pk).select_related("event").order_by("seq").iterator(chunk_size=2000):
+        if seal.seq != expected:
+            return Finding(subject, f"seal {expected} is missing")
+        if seal_digest(previous, seal) != bytes(seal.digest):
+            return Finding(subject, f"event {seal.seq} ({seal.event}) was changed, or the order of the events was")
+        previous, expected = bytes(seal.digest), expected + 1
+    unsealed = Event.objects.filter(project_id=project.pk, seal=None).first()
+    return Finding(subject, None if unsealed is None else f"the event {unsealed} was never sealed")
+
+
+def _told(project: Project, kind: EventKind) -> dict[int, dict[str, Any]]:
+    """What the events of one kind recorded, by the id of their subject."""
+    rows = Event.objects.filter(project_id=project.pk, kind=kind).values_list("subject_id", "data")
+    return {subject: json.loads(data) for subject, data in rows.iterator(chunk_size=2000)}
+
+
+def _names(event: dict[str, Any]) -> tuple[str, str]:
+    head = Head.objects.select_related("prompt", "channel").filter(prompt_id=event["prompt"], channel_id=event["channel"]).first()
+    return (head.prompt.name, head.channel.name) if head else ("a prompt that is gone", "a channel that is gone")
+
+
+def write_checkpoint() -> None:
+    """Append every project's place in its chain of events, signed, to a file outside the database.
+
+    A chain alone cannot see that its tail was cut or that all of it was written anew; the file can.
+    """
+    newest = EventSeal.objects.order_by("project_id", "-seq").distinct("project_id")
+    body = canonical_json({"chains": {str(seal.project_id): [seal.seq, bytes(seal.digest).hex()] for seal in newest}})
+    key = keyring.current("checkpoint")
+    path: Path = settings.CHECKPOINT_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(canonical_json({"body": body, "key": key.id, "mac": _mac(key, body)}) + "\n")
+
+
+def _mac(key: keyring.Key, body: str) -> str:
+    return hmac.new(key.secret, body.encode(), hashlib.sha256).hexdigest()
+
+
+def _checkpoints(project: Project) -> Iterator[Finding]:
+    path: Path = settings.CHECKPOINT_FILE
+    if not path.exists():
+        return
+    broken = None
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        broken = broken or _checkpoint_fault(project, number, line)
+    yield Finding("checkpoints", broken)
+
+
+def _checkpoint_fault(project: Project, number: int, line: str) -> str | None:
+    try:
+        entry = json.loads(line)
+        key = keyring.find("checkpoint", entry["key"])
+        if key is None or not hmac.compare_digest(_mac(key, entry["body"]), entry["mac"]):
+            return f"line {number} of the checkpoint file was not signed here"
+        place = json.loads(entry["body"])["chains"].get(str(project.pk))
+    except (ValueError, KeyError, TypeError):
+        return f"line {number} of the checkpoint file cannot be read"
+    if place is None:
+        return None
+    seal = EventSeal.objects.filter(project_id=project.pk, seq=place[0]).first()
+    if seal is None:
+        return f"the chain of events was cut: it had {place[0]} events at checkpoint {number}"
+    if bytes(seal.digest).hex() != place[1]:
+        return f"the chain of events was rewritten before event {place[0]}, which checkpoint {number} remembers otherwise"
+    return None

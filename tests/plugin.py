@@ -1,0 +1,8 @@
+"""Loaded before the settings: tests work under var/test, on a cluster of their own that gives up durability for speed."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+os.environ["PROMPTFORGE_VAR"] = str(ROOT / "var" / "test")
+os.environ.pop("PROMPTFORGE_ENV", None)
