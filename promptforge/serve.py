@@ -248,8 +248,6 @@ def _run(*words: str) -> str:
 
 def _first_run(options: argparse.Namespace) -> str:
     """Make the first account and the demo, once per database; returns what a newcomer needs to read."""
-    if not any(ROOT.glob("*/management/commands/first_run.py")):
-        return ""
     return _run("first_run", *(["--no-demo"] if options.no_demo else [])).strip()
 
 

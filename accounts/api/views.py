@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from accounts.actions.api_keys import create_key, revoke_key
 from accounts.api.schemas import PROBLEM, KeyShape, NewKeyShape, page_of
-from accounts.api.shapes import key_shape
+from accounts.shapes import key_shape
 from accounts.models import ApiKey, User
 from accounts.policies import Principal
 from accounts.roles import Permission
@@ -24,7 +24,7 @@ from promptforge.lib.verdicts import require
 
 
 class NewKey(StrictSerializer):
-    read_only = ("id", "prefix", "key", "created_by", "created_at", "revoked_at")
+    shown_only = ("id", "prefix", "key", "created_by", "created_at", "revoked_at")
     name = Text()
     scopes = serializers.ListField(child=Text())
     channels = serializers.ListField(child=Text(), default=list)

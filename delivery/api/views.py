@@ -24,7 +24,7 @@ from promptforge.lib.rest import StrictSerializer, Text, refuse_unknown_paramete
 from promptforge.lib.verdicts import require
 from prompts import templating
 from prompts.api.schemas import PROBLEM, PromptShape, ServedShape, page_of
-from prompts.api.shapes import digest_text, prompt_shape
+from prompts.shapes import digest_text, prompt_shape
 from prompts.api.views import CreatePromptView
 from prompts.models import Head, Prompt, PromptVersion
 from prompts.reading import Resolved, find_prompt, resolve

@@ -77,16 +77,16 @@ class Whole(serializers.IntegerField):
 class StrictSerializer(serializers.Serializer[Any]):
     """A request's shape: unknown, read-only, missing and misfitting fields are refused, each with its pointer.
 
-    `read_only` names fields that answers show and requests may not set.
+    `shown_only` names fields that answers show and requests may not set.
     """
 
-    read_only: tuple[str, ...] = ()
+    shown_only: tuple[str, ...] = ()
 
     def to_internal_value(self, data: Any) -> Any:
         faults = []
         for name in data:
             pointer = "/" + name.replace("~", "~0").replace("/", "~1")
-            if name in self.read_only:
+            if name in self.shown_only:
                 faults.append(Fault(pointer, "read_only_field", f"{name} is set by PromptForge. Leave it out."))
             elif name not in self.fields:
                 known = ", ".join(self.fields)

@@ -48,7 +48,7 @@ def create_prompt(
     content: Any,
     type: str | None = None,  # noqa: A002  the field's name in the API
     config: dict[str, Any] | None = None,
-    variables: Sequence[dict[str, Any]] = (),
+    variables: Sequence[dict[str, Any]] | None = None,
     message: str = "",
     tags: Sequence[str] = (),
     description: str = "",

@@ -20,7 +20,7 @@ from prompts import diffing
 from prompts.actions.releases import break_glass, promote, rollback
 from prompts.actions.versions import create_prompt, save_version
 from prompts.api.schemas import PROBLEM, PromptShape, ReleaseShape, VersionShape, page_of
-from prompts.api.shapes import prompt_shape, release_shape, released, releases_with_all, version_shapes
+from prompts.shapes import prompt_shape, release_shape, released, releases_with_all, version_shapes
 from prompts.models import Prompt, PromptVersion, Release
 from prompts.models.releases import ReleaseKind
 from prompts.reading import find_channel, find_prompt, find_version, resolve
@@ -46,7 +46,7 @@ class VersionFields(StrictSerializer):
 
 
 class NewPrompt(VersionFields):
-    read_only = ("number", "version", "author", "created_at", "digest", "latest", "channels", "archived", "id")
+    shown_only = ("number", "version", "author", "created_at", "digest", "latest", "channels", "archived", "id")
     name = Text()
     type = Text(default=None, allow_null=True)
     tags = serializers.ListField(child=Text(max_length=50), default=list, max_length=50)
@@ -54,13 +54,13 @@ class NewPrompt(VersionFields):
 
 
 class NewVersion(VersionFields):
-    read_only = ("number", "author", "created_at", "digest", "id", "ref", "source", "type", "includes")
+    shown_only = ("number", "author", "created_at", "digest", "id", "ref", "source", "type", "includes")
     prompt = Text()
     base_version = Whole(required=False, min_value=0)
 
 
 class NewRelease(StrictSerializer):
-    read_only = ("id", "revision", "previous_version", "canary", "promotion", "actor", "at", "digest")
+    shown_only = ("id", "revision", "previous_version", "canary", "promotion", "actor", "at", "digest")
     kind = serializers.ChoiceField([ReleaseKind.PROMOTE, ReleaseKind.ROLLBACK, ReleaseKind.BREAK_GLASS])
     prompt = Text()
     channel = Text(default="stable")

@@ -6,7 +6,7 @@ from typing import Any
 from accounts.management.project_command import ProjectCommand
 from promptforge.lib.instants import format_instant, parse_instant
 from promptforge.lib.json import canonical_json
-from prompts.api.shapes import release_shape, released
+from prompts.shapes import release_shape, released
 from prompts.models import Channel, Head, Prompt
 from prompts.models.releases import ReleaseKind
 from prompts.reading import Resolved, as_of

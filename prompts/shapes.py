@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from accounts.api.shapes import actor_shape
+from accounts.shapes import actor_shape
 from promptforge.lib.ids import encode
 from promptforge.lib.instants import format_instant
 from prompts.models import Prompt, PromptVersion, Release
