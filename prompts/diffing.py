@@ -114,10 +114,8 @@ def diff_chat(
             next_gone = next(gone, None)
         entry = _message(None if a is None else old[a], message, (a, b), deadline)
         result.append(entry | {"moved": b in moved})
-    while next_gone is not None:
-        result.append(_message(old[next_gone], None, (next_gone, None), deadline))
-        next_gone = next(gone, None)
-    return result
+    left = [] if next_gone is None else [next_gone, *gone]
+    return result + [_message(old[a], None, (a, None), deadline) for a in left]
 
 
 def diff_variables(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -153,14 +151,16 @@ def diff_config(old: Any, new: Any) -> list[Change]:
 def diff_includes(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[Change]:
     """`[{"prompt", "before", "after"}]` for each included prompt whose pinned versions differ; both are lists."""
     names = dict.fromkeys(include["prompt"] for include in (*new, *old))
-    changes = [{"prompt": name, "before": _pinned(old, name), "after": _pinned(new, name)} for name in names]
+    pinned = [
+        {name: sorted(i["version"] for i in includes if i["prompt"] == name) for name in names}
+        for includes in (old, new)
+    ]
+    changes = [{"prompt": name, "before": pinned[0][name], "after": pinned[1][name]} for name in names]
     return [change for change in changes if change["before"] != change["after"]]
 
 
 def _as_messages(content: Any) -> list[dict[str, str]]:
-    if isinstance(content, str):
-        return [{"content": content}]
-    return content or []
+    return [{"content": content}] if isinstance(content, str) else content or []
 
 
 def _words(segments: Sequence[Segment], op: str) -> int:
@@ -256,9 +256,7 @@ def _joined(changes: Sequence[tuple[int, str]]) -> list[Segment]:
     deleted = inserted = ""
 
     def end_change() -> None:
-        for op, text in (("delete", deleted), ("insert", inserted)):
-            if text:
-                segments.append({"op": op, "text": text})
+        segments.extend({"op": op, "text": text} for op, text in (("delete", deleted), ("insert", inserted)) if text)
 
     merged = [(op, "".join(text for _, text in group)) for op, group in groupby(changes, key=itemgetter(0))]
     for index, (op, text) in enumerate(merged):
@@ -403,7 +401,3 @@ def _config_changes(old: Any, new: Any, path: str) -> Iterator[Change]:
 
 def _change(op: str, path: str, before: Any, after: Any) -> Change:
     return {"op": op, "path": path, "before": before, "after": after}
-
-
-def _pinned(includes: Sequence[Mapping[str, Any]], name: str) -> list[int]:
-    return sorted(include["version"] for include in includes if include["prompt"] == name)
