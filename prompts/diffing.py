@@ -2,8 +2,7 @@
 
 Words are mapped to single code points. Runs of words that occur once in both texts are the anchors (Bram Cohen's
 patience diff), so that scattered edits in a long text cost little; what lies between two anchors is compared by
-diff-match-patch (Myers' algorithm), which is bounded: past the deadline it calls the rest replaced. The standard
-library's difflib takes minutes where this takes a tenth of a second.
+diff-match-patch (Myers' algorithm), which is bounded: past the deadline it calls the rest replaced.
 """
 
 import re
@@ -151,12 +150,10 @@ def diff_config(old: Any, new: Any) -> list[Change]:
 def diff_includes(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[Change]:
     """`[{"prompt", "before", "after"}]` for each included prompt whose pinned versions differ; both are lists."""
     names = dict.fromkeys(include["prompt"] for include in (*new, *old))
-    pinned = [
-        {name: sorted(i["version"] for i in includes if i["prompt"] == name) for name in names}
-        for includes in (old, new)
-    ]
-    changes = [{"prompt": name, "before": pinned[0][name], "after": pinned[1][name]} for name in names]
-    return [change for change in changes if change["before"] != change["after"]]
+    before, after = (
+        {name: sorted(i["version"] for i in side if i["prompt"] == name) for name in names} for side in (old, new)
+    )
+    return [{"prompt": n, "before": before[n], "after": after[n]} for n in names if before[n] != after[n]]
 
 
 def _as_messages(content: Any) -> list[dict[str, str]]:
@@ -354,8 +351,7 @@ def _bag(message: Mapping[str, str]) -> frozenset[str]:
 
 def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
     """The Jaccard index: shared words by all words."""
-    everything = len(one | other)
-    return len(one & other) / everything if everything else 1.0
+    return len(one & other) / len(one | other) if one | other else 1.0
 
 
 def _message(
