@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
@@ -24,7 +24,8 @@ class KeyAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
         if key_in_url(request._request):  # noqa: SLF001  the plain request has the address
             raise DomainError(
-                "key_in_url", "An API key in the address ends up in logs. Send it as `Authorization: Bearer …`, and revoke this one."
+                "key_in_url",
+                "An API key in the address ends up in logs. Send it as `Authorization: Bearer …`, and revoke this one.",
             )
         header = request.headers.get("Authorization")
         if header is None:
@@ -53,9 +54,9 @@ class SessionAuthentication(BaseAuthentication):
 
     @staticmethod
     def _check_csrf(request: HttpRequest) -> None:
-        check = CsrfViewMiddleware(lambda _: None)  # type: ignore[arg-type, return-value]
+        check = CsrfViewMiddleware(lambda _: HttpResponse())
         check.process_request(request)
-        if check.process_view(request, None, (), {}) is not None:
+        if check.process_view(request, HttpResponse, (), {}) is not None:
             raise DomainError("csrf_failed", "Send the CSRF token as X-CSRFToken with what changes something.")
 
 
@@ -72,6 +73,7 @@ class Authenticated(BasePermission):
 def principal_of(request: Request) -> Principal:
     """A key acts in its own project; a person names one by header, unless in exactly one."""
     user, key, named = request.user, request.auth, request.headers.get(PROJECT_HEADER)
+    assert isinstance(user, User)
     if isinstance(key, ApiKey):
         if named is not None and named != key.project.name:
             raise _no_project(named)

@@ -62,7 +62,9 @@ class Principal:
         if self.key is None or self.key.reaches_selector(selector):
             return ALLOWED
         reach = ", ".join(self.key.channels)
-        return denied("key_scope", f"The key {self.key.public_id} is narrowed to {reach}; it does not reach {selector}.")
+        return denied(
+            "key_scope", f"The key {self.key.public_id} is narrowed to {reach}; it does not reach {selector}."
+        )
 
     def _key_may(self, permission: Permission, prompt: Any) -> Verdict:
         assert self.key is not None
@@ -94,9 +96,7 @@ def holds(user: User, permission: Permission, project: Project, prompt: Any = No
 
 def granted(user: User, permission: Permission, objects: models.QuerySet[Any]) -> models.QuerySet[Any]:
     """Those of `objects` on which the person holds the permission directly or through a group; superusers none more."""
-    return get_objects_for_user(
-        user, permission.value, objects, with_superuser=False, accept_global_perms=False
-    )
+    return get_objects_for_user(user, permission.value, objects, with_superuser=False, accept_global_perms=False)
 
 
 def pattern_condition(patterns: list[str]) -> models.Q:

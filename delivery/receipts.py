@@ -46,7 +46,9 @@ def read_receipt(text: str) -> Receipt | None:
 
 
 def _mac(key: keyring.Key, payload: str) -> str:
-    return _encode(hmac.new(key.secret, f"{_VERSION}.{key.id}.{payload}".encode(), hashlib.sha256).digest()[:_MAC_BYTES])
+    return _encode(
+        hmac.new(key.secret, f"{_VERSION}.{key.id}.{payload}".encode(), hashlib.sha256).digest()[:_MAC_BYTES]
+    )
 
 
 def _encode(data: bytes) -> str:

@@ -9,9 +9,7 @@ from promptforge.lib.json import canonical_json
 SYSTEM = ("system", 0)
 
 
-def record(
-    kind: EventKind, *, project_id: int, actor: tuple[str, int], subject: tuple[str, int], **data: Any
-) -> Event:
+def record(kind: EventKind, *, project_id: int, actor: tuple[str, int], subject: tuple[str, int], **data: Any) -> Event:
     """Say what happened, in the transaction in which it happens; the commit seals it.
 
     `actor` and `subject` are a plain kind and id, (`person`, 7) or (`version`, 12). `data` is JSON without personal

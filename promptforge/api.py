@@ -11,11 +11,13 @@ from promptforge.lib.rest import problem
 
 
 def nothing_here(request: HttpRequest) -> HttpResponse:
-    return problem(request, DomainError("not_found", "There is nothing at this address. /api/docs/ lists what there is."))
+    return problem(
+        request, DomainError("not_found", "There is nothing at this address. /api/docs/ lists what there is.")
+    )
 
 
 # Swagger's page styles itself inline and draws its icons from data: addresses; nothing else is relaxed.
-_DOCS_CSP = {
+_DOCS_CSP: dict[str, list[str]] = {
     "default-src": [CSP.NONE],
     "script-src": [CSP.SELF],
     "style-src": [CSP.SELF, CSP.UNSAFE_INLINE],

@@ -1,4 +1,4 @@
-"""The environment variables that PromptForge reads, in one place, so that a misspelt name is refused instead of ignored."""
+"""The environment variables that PromptForge reads, in one place, so that a misspelt name is refused, not ignored."""
 
 import os
 from pathlib import Path
@@ -41,7 +41,9 @@ def refuse_unknown_names() -> None:
         if name.startswith("PROMPTFORGE_") and name.removesuffix("_FILE") not in KNOWN:
             near = get_close_matches(name, KNOWN, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
-            raise ImproperlyConfigured(f"{name} is not a setting of PromptForge.{hint} docs/operations.md lists them all.")
+            raise ImproperlyConfigured(
+                f"{name} is not a setting of PromptForge.{hint} docs/operations.md lists them all."
+            )
 
 
 def var_directory() -> Path:

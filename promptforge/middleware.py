@@ -1,16 +1,23 @@
-"""What every request passes through: an id, so that an answer and a log line can be brought together."""
+"""What every request passes through, whatever its door."""
 
 import re
 import secrets
 from collections.abc import Callable
+from urllib.parse import unquote
 
 from django.http import HttpRequest, HttpResponse
+
+from promptforge.lib.errors import DomainError
+from promptforge.lib.rest import problem
 
 _FORM = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 
 
 class RequestId:
-    """Takes the caller's `X-Request-ID` when it has a harmless form, or makes one, and sends it back."""
+    """An id that brings an answer and a log line together.
+
+    Takes the caller's `X-Request-ID` when it has a harmless form, or makes one, and sends it back.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -22,3 +29,20 @@ class RequestId:
         response = self.get_response(request)
         response["X-Request-ID"] = request_id
         return response
+
+
+class ReadableAddress:
+    """Refuses an address that holds NUL or is no UTF-8, which no door could look anything up by."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        address = request.path + unquote(request.META.get("QUERY_STRING", ""), errors="replace")
+        if "\0" in address:
+            return problem(
+                request, DomainError("nul_not_allowed", "The address holds the NUL character (%00). Leave it out.")
+            )
+        if "\ufffd" in address:
+            return problem(request, DomainError("invalid_utf8", "The address is not valid UTF-8, percent-encoded."))
+        return self.get_response(request)

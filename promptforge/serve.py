@@ -142,7 +142,7 @@ def _services(port: int) -> list[Service]:
     workers = env.str("WEB_CONCURRENCY", default=str(os.cpu_count() or 1))
     if not workers.isdigit() or int(workers) < 1:
         raise Refused(f"WEB_CONCURRENCY is {workers!r}: it is the number of web processes, 1 or more.")
-    web = [str(scripts / "granian"), "--interface", "asgi", "--host", HOST, "--port", str(port), "--workers", workers]
+    web = [str(scripts / "granian"), "--interface", "asginl", "--host", HOST, "--port", str(port), "--workers", workers]
     web += ["--no-ws", "--respawn-failed-workers", "--respawn-interval", "1", "--workers-kill-timeout", "8"]
     celery = [str(scripts / "celery"), "-A", "promptforge"]
     worker = [*celery, "worker", "--loglevel", "INFO", "--concurrency", "2", "--without-gossip", "--without-mingle"]

@@ -84,6 +84,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "promptforge.middleware.RequestId",
+    "promptforge.middleware.ReadableAddress",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
@@ -139,7 +140,9 @@ LOCK_TIMEOUT_SECONDS = 2
 def _database(url: str) -> dict[str, Any]:
     config: dict[str, Any] = env.db_url_config(url)
     if config["ENGINE"] != "django.db.backends.postgresql":
-        raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database (postgresql://…); PromptForge runs on nothing else.")
+        raise ImproperlyConfigured(
+            "DATABASE_URL must name a PostgreSQL database (postgresql://…); PromptForge runs on nothing else."
+        )
     config.setdefault("OPTIONS", {})["options"] = (
         f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
     )
@@ -199,6 +202,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "PromptType": ["text", "chat"],
+        "VariableType": ["string", "number", "integer", "boolean", "enum", "json"],
+    },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576 * 9  # the strict parser has the lower limit of each call, and says it
 

@@ -1,4 +1,4 @@
-"""Finding things on behalf of a principal, and deciding which version a selector stands for: the one place that does."""
+"""Finding things on behalf of a principal; `resolve` alone decides which version a selector stands for."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,7 +32,8 @@ def find_prompt(principal: Principal, name: str, permission: Permission = Permis
     """
     prompt = Prompt.objects.filter(project=principal.project, name=name).first()
     reads = prompt is not None and (
-        principal.may(Permission.READ, prompt).allowed or (principal.key is not None and principal.may(permission, prompt).allowed)
+        principal.may(Permission.READ, prompt).allowed
+        or (principal.key is not None and principal.may(permission, prompt).allowed)
     )
     if prompt is None or not reads:
         raise DomainError("prompt_not_found", f"There is no prompt {shorten(name)} within reach.")
@@ -59,7 +60,9 @@ def resolve(principal: Principal, prompt: Prompt, selector: Selector, at: dateti
     """The version that `selector` of a prompt stands for now, or stood for at an instant."""
     if selector.channel is None:
         if at is not None:
-            raise DomainError("bad_version", "_at asks what a channel served then; a number and latest have no past. Name a channel.")
+            raise DomainError(
+                "bad_version", "_at asks what a channel served then; a number and latest have no past. Name a channel."
+            )
         return Resolved(prompt, find_version(prompt, selector.number))
     head = (
         Head.objects.select_related("channel", "version", "release")
@@ -86,9 +89,14 @@ def as_of(prompt: Prompt, head: Head, at: datetime) -> Resolved:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT public.promptforge_ledger_lock(%s, false)", [head.pk])
             if at >= _database_now():
-                raise DomainError("bad_timestamp", "The instant lies in the future, and nobody knows yet what will be live then.")
+                raise DomainError(
+                    "bad_timestamp", "The instant lies in the future, and nobody knows yet what will be live then."
+                )
         release = (
-            Release.objects.filter(prompt=prompt, channel=head.channel).as_of(at).select_related("version", "actor").first()
+            Release.objects.filter(prompt=prompt, channel=head.channel)
+            .as_of(at)
+            .select_related("version", "actor")
+            .first()
         )
     if release is None:
         raise DomainError("not_yet_released", f"Nothing of {prompt} was live on {head.channel} at that time yet.")

@@ -32,7 +32,9 @@ def parse_selector(text: str) -> Selector:
     if _CHANNEL.fullmatch(text) and text != "pinned":
         return Selector(channel=text)
     raise DomainError(
-        "bad_version", f"{shorten(text)} names no version: write a channel such as stable, latest, or a number from 1 to {LARGEST_NUMBER}."
+        "bad_version",
+        f"{shorten(text)} names no version: write a channel such as stable, latest, "
+        f"or a number from 1 to {LARGEST_NUMBER}.",
     )
 
 
@@ -40,5 +42,8 @@ def parse_reference(text: str) -> tuple[str, Selector]:
     """Read `support/greeting@8` (or `@stable`, `@latest`) into the prompt's name and the selector."""
     name, at, selector = text.rpartition("@")
     if not at:
-        raise DomainError("bad_version", f"{shorten(text)} is no reference: write the prompt's name, @ and a number, channel or latest.")
+        raise DomainError(
+            "bad_version",
+            f"{shorten(text)} is no reference: write the prompt's name, @ and a number, channel or latest.",
+        )
     return name, parse_selector(selector)

@@ -10,7 +10,7 @@ from promptforge.lib.instants import format_instant
 from prompts.models import Prompt, PromptVersion, Release
 
 
-def digest_text(digest: bytes) -> str:
+def digest_text(digest: bytes | memoryview) -> str:
     return f"sha256:{bytes(digest).hex()}"
 
 
@@ -23,7 +23,11 @@ def prompt_shape(prompt: Prompt) -> dict[str, Any]:
         "tags": prompt.tags,
         "latest": prompt.next_number - 1 or None,
         "channels": {
-            head.channel.name: {"version": head.version.number, "revision": head.revision, "at": format_instant(head.release.at)}
+            head.channel.name: {
+                "version": head.version.number,
+                "revision": head.revision,
+                "at": format_instant(head.release.at),
+            }
             for head in prompt.heads.all()
             if head.version is not None and head.release is not None
         },
@@ -60,7 +64,9 @@ def version_shapes(versions: list[PromptVersion]) -> list[dict[str, Any]]:
 
 def releases_with_all(releases: Any) -> QuerySet[Release]:
     """Releases with everything that their shape shows, in a fixed number of queries."""
-    before = Release.objects.filter(prompt=OuterRef("prompt"), channel=OuterRef("channel"), revision=OuterRef("revision") - 1)
+    before = Release.objects.filter(
+        prompt=OuterRef("prompt"), channel=OuterRef("channel"), revision=OuterRef("revision") - 1
+    )
     with_previous: QuerySet[Release] = releases.annotate(previous_number=Subquery(before.values("version__number")))
     return with_previous.select_related("prompt", "channel", "version", "actor").prefetch_related("actor__api_keys")
 

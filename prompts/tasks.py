@@ -5,6 +5,6 @@ from celery import shared_task
 from prompts import verification
 
 
-@shared_task
+@shared_task  # type: ignore[untyped-decorator]
 def write_checkpoint() -> None:
     verification.write_checkpoint()

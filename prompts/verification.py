@@ -58,7 +58,9 @@ def verify_guards() -> Iterator[Finding]:
 # --- Versions --------------------------------------------------------------------------------------------------------
 def _versions(project: Project) -> Iterator[Finding]:
     told = _told(project, EventKind.VERSION_SAVED)
-    rows = PromptVersion.objects.filter(prompt__project=project).select_related("prompt").order_by("prompt_id", "number")
+    rows = (
+        PromptVersion.objects.filter(prompt__project=project).select_related("prompt").order_by("prompt_id", "number")
+    )
     seen = {}
     for prompt, versions in groupby(rows.iterator(chunk_size=2000), key=lambda version: version.prompt):
         broken, expected = None, 1
@@ -103,7 +105,9 @@ def _ledgers(project: Project) -> Iterator[Finding]:
         yield Finding(subject, broken)
     for event in told.values():
         prompt, channel = _names(event)
-        yield Finding(f"ledger of {prompt} on {channel}", f"revision {event['revision']} was recorded by its event and is missing")
+        yield Finding(
+            f"ledger of {prompt} on {channel}", f"revision {event['revision']} was recorded by its event and is missing"
+        )
 
 
 def _release_fault(release: Release, previous: Release | None, event: dict[str, Any] | None) -> str | None:
@@ -147,13 +151,21 @@ def release_digest(r: Release) -> bytes:
 def _heads(project: Project) -> Iterator[Finding]:
     newest: dict[tuple[int, int], Release] = {
         (row.prompt_id, row.channel_id): row
-        for row in Release.objects.filter(prompt__project=project).order_by("prompt_id", "channel_id", "-revision").distinct("prompt_id", "channel_id")
+        for row in Release.objects.filter(prompt__project=project)
+        .order_by("prompt_id", "channel_id", "-revision")
+        .distinct("prompt_id", "channel_id")
     }
-    for head in Head.objects.filter(prompt__project=project).select_related("prompt", "channel").order_by("prompt__name", "channel__position"):
+    for head in (
+        Head.objects.filter(prompt__project=project)
+        .select_related("prompt", "channel")
+        .order_by("prompt__name", "channel__position")
+    ):
         row = newest.pop((head.prompt_id, head.channel_id), None)
         expected = (row.pk, row.revision, row.version_id) if row else (None, 0, None)
         stands = (head.release_id, head.revision, head.version_id)
-        broken = None if stands == expected else f"it stands at revision {head.revision}, and its ledger at {expected[1]}"
+        broken = (
+            None if stands == expected else f"it stands at revision {head.revision}, and its ledger at {expected[1]}"
+        )
         yield Finding(f"head of {head.prompt.name} on {head.channel.name}", broken)
     for row in newest.values():
         yield Finding(f"head of {row.prompt.name} on {row.channel.name}", "it is missing")
@@ -164,13 +176,29 @@ def seal_digest(previous: bytes, seal: EventSeal) -> bytes:
     """As the database computes it (`promptforge_seal_digest`)."""
     e = seal.event
     return digest_of(
-        "seal.v1", previous.hex(), seal.seq, e.pk, e.project_id, e.kind, e.actor_kind, e.actor_id, e.subject_kind, e.subject_id, e.data, micros(e.at)
+        "seal.v1",
+        previous.hex(),
+        seal.seq,
+        e.pk,
+        e.project_id,
+        e.kind,
+        e.actor_kind,
+        e.actor_id,
+        e.subject_kind,
+        e.subject_id,
+        e.data,
+        micros(e.at),
     )
 
 
 def _seals(project: Project) -> Finding:
     subject, previous, expected = "chain of events", b"", 1
-    for seal in EventSeal.objects.filter(project_id=project.pk).select_related("event").order_by("seq").iterator(chunk_size=2000):
+    for seal in (
+        EventSeal.objects.filter(project_id=project.pk)
+        .select_related("event")
+        .order_by("seq")
+        .iterator(chunk_size=2000)
+    ):
         if seal.seq != expected:
             return Finding(subject, f"seal {expected} is missing")
         if seal_digest(previous, seal) != bytes(seal.digest):
@@ -187,7 +215,11 @@ def _told(project: Project, kind: EventKind) -> dict[int, dict[str, Any]]:
 
 
 def _names(event: dict[str, Any]) -> tuple[str, str]:
-    head = Head.objects.select_related("prompt", "channel").filter(prompt_id=event["prompt"], channel_id=event["channel"]).first()
+    head = (
+        Head.objects.select_related("prompt", "channel")
+        .filter(prompt_id=event["prompt"], channel_id=event["channel"])
+        .first()
+    )
     return (head.prompt.name, head.channel.name) if head else ("a prompt that is gone", "a channel that is gone")
 
 
@@ -234,5 +266,7 @@ def _checkpoint_fault(project: Project, number: int, line: str) -> str | None:
     if seal is None:
         return f"the chain of events was cut: it had {place[0]} events at checkpoint {number}"
     if bytes(seal.digest).hex() != place[1]:
-        return f"the chain of events was rewritten before event {place[0]}, which checkpoint {number} remembers otherwise"
+        return (
+            f"the chain of events was rewritten before event {place[0]}, which checkpoint {number} remembers otherwise"
+        )
     return None

@@ -24,7 +24,13 @@ from promptforge.lib.cluster import Cluster
 from tests.personas import Team, make_team
 from tests.plugin import ROOT
 
-FORBIDDEN_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "django_db_serialized_rollback", "live_server"}
+FORBIDDEN_FIXTURES = {
+    "db",
+    "transactional_db",
+    "django_db_reset_sequences",
+    "django_db_serialized_rollback",
+    "live_server",
+}
 _counter = itertools.count()
 
 
@@ -32,7 +38,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         used = FORBIDDEN_FIXTURES & set(getattr(item, "fixturenames", ()))
         if used or item.get_closest_marker("django_db"):
-            raise pytest.UsageError(f"{item.nodeid} uses {used or 'django_db'}: use committed_db, which commits for real.")
+            raise pytest.UsageError(
+                f"{item.nodeid} uses {used or 'django_db'}: use committed_db, which commits for real."
+            )
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +87,9 @@ def template(server: None, django_db_blocker: Any) -> str:
         fcntl.flock(handle, fcntl.LOCK_EX)
         if admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             return name
-        for (stale,) in admin.execute("SELECT datname FROM pg_database WHERE datname ~ '^(making_)?template_[0-9a-f]{16}$'").fetchall():
+        for (stale,) in admin.execute(
+            "SELECT datname FROM pg_database WHERE datname ~ '^(making_)?template_[0-9a-f]{16}$'"
+        ).fetchall():
             admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(stale)))
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(making)))
         _point_at(making)
@@ -97,7 +107,9 @@ def committed_db(template: str, django_db_blocker: Any) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_counter)}"
     with _administer() as admin:
         admin.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(sql.Identifier(name), sql.Identifier(template))
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
         )
         _point_at(name)
         _sabotage(name)

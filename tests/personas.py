@@ -1,4 +1,4 @@
-"""The standing people of the tests: Ada edits, Ben reviews, Cleo releases, Farah administers, Noor reads, Emil does all."""
+"""The tests' standing people: Ada edits, Ben reviews, Cleo releases, Farah administers, Noor reads, Emil does all."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +40,12 @@ class Team:
         content = fields.pop("content", "Text 1 for {{customer_name}}")
         prompt, _ = create_prompt(by=self.ada, name=name, content=content, **fields)
         for number in range(2, versions + 1):
-            save_version(by=self.ada, prompt=prompt, content=f"Text {number} for {{{{customer_name}}}}", message=f"Change {number}")
+            save_version(
+                by=self.ada,
+                prompt=prompt,
+                content=f"Text {number} for {{{{customer_name}}}}",
+                message=f"Change {number}",
+            )
         return prompt
 
     def version(self, prompt: Prompt, number: int) -> PromptVersion:
@@ -49,7 +54,12 @@ class Team:
     def key(self, *scopes: str, **narrowing: Any) -> str:
         """The text of a fresh key with these scopes (prompts:read when none is named), for which Emil answers."""
         return create_key(
-            project=self.project, name="test", scopes=scopes or ("prompts:read",), responsible=self.emil.user, by=None, **narrowing
+            project=self.project,
+            name="test",
+            scopes=scopes or ("prompts:read",),
+            responsible=self.emil.user,
+            by=None,
+            **narrowing,
         ).text
 
 
@@ -62,4 +72,9 @@ def make_team(name: str, preset: str) -> Team:
         set_roles(project=project, user=user, roles=roles, by=None)
         people[person] = Principal(user, project)
     outsider = create_user(email=f"oda@{name}.example", name="Oda")
-    return Team(project=project, stable=Channel.objects.select_related("policy").get(project=project, name="stable"), outsider=outsider, **people)
+    return Team(
+        project=project,
+        stable=Channel.objects.select_related("policy").get(project=project, name="stable"),
+        outsider=outsider,
+        **people,
+    )

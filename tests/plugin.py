@@ -1,4 +1,4 @@
-"""Loaded before the settings: tests work under var/test, on a cluster of their own that gives up durability for speed."""
+"""Loaded before the settings: tests work under var/test, on a cluster that gives up durability for speed."""
 
 import os
 from pathlib import Path

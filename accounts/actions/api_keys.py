@@ -55,7 +55,10 @@ def create_key(
     hash_key = keyring.current("api-key")
     with refusals(), transaction.atomic():
         account = User(
-            kind=User.Kind.SERVICE, email=f"{token.public_id.lower()}-{project.pk}@service.invalid", name=name, responsible=responsible
+            kind=User.Kind.SERVICE,
+            email=f"{token.public_id.lower()}-{project.pk}@service.invalid",
+            name=name,
+            responsible=responsible,
         )
         account.set_unusable_password()
         account.save()
@@ -73,7 +76,13 @@ def create_key(
             created_by=by.user if by else responsible,
             expires_at=expires_at,
         )
-        record(EventKind.KEY_CREATED, project_id=project.pk, actor=by.actor if by else SYSTEM, subject=("key", key.pk), scopes=scope_list)
+        record(
+            EventKind.KEY_CREATED,
+            project_id=project.pk,
+            actor=by.actor if by else SYSTEM,
+            subject=("key", key.pk),
+            scopes=scope_list,
+        )
     return NewKey(key, token.text)
 
 
@@ -86,7 +95,12 @@ def revoke_key(*, key: ApiKey, by: Principal | None) -> ApiKey:
         if locked.revoked_at is None:
             locked.revoked_at = timezone.now()
             locked.save(update_fields=["revoked_at"])
-            record(EventKind.KEY_REVOKED, project_id=key.project_id, actor=by.actor if by else SYSTEM, subject=("key", key.pk))
+            record(
+                EventKind.KEY_REVOKED,
+                project_id=key.project_id,
+                actor=by.actor if by else SYSTEM,
+                subject=("key", key.pk),
+            )
     return locked
 
 
@@ -96,7 +110,10 @@ def recognise_key(text: str) -> ApiKey:
     if public_id is None:
         raise DomainError("key_malformed", "This is no API key: its checksum does not fit. Copy the whole key again.")
     key = (
-        ApiKey.objects.select_related("service_account", "project").annotate(database_now=Now()).filter(public_id=public_id).first()
+        ApiKey.objects.select_related("service_account", "project")
+        .annotate(database_now=Now())
+        .filter(public_id=public_id)
+        .first()
     )
     secret = keyring.find("api-key", key.hash_key_id) if key else None
     if key is None or secret is None or not hmac.compare_digest(_hash(text, secret.secret), bytes(key.secret_hash)):

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
-from django.contrib.auth.models import Group, Permission as AuthPermission
+from django.contrib.auth.models import Group
+from django.contrib.auth.models import Permission as AuthPermission
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -20,7 +21,9 @@ from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import require
 
 
-def create_user(*, email: str, name: str = "", password: str | None = None, is_staff: bool = False, is_superuser: bool = False) -> User:
+def create_user(
+    *, email: str, name: str = "", password: str | None = None, is_staff: bool = False, is_superuser: bool = False
+) -> User:
     """Make a person, or answer with the one who has this address already (unchanged, but for a password if given)."""
     try:
         validate_email(email)
@@ -28,13 +31,14 @@ def create_user(*, email: str, name: str = "", password: str | None = None, is_s
         raise DomainError("bad_value", f"{shorten(email)} is not an e-mail address.") from None
     with refusals(), transaction.atomic():
         user = User.objects.filter(email__iexact=email).first() or User(email=email)
+        is_new = user.pk is None
         if password is not None:
             try:
                 validate_password(password, user)
             except ValidationError as error:
                 raise DomainError("bad_value", " ".join(error.messages)) from None
             user.set_password(password)
-        elif user.pk is None:
+        elif is_new:
             user.set_unusable_password()
         user.name = name or user.name
         user.is_staff, user.is_superuser = user.is_staff or is_staff, user.is_superuser or is_superuser
@@ -44,12 +48,16 @@ def create_user(*, email: str, name: str = "", password: str | None = None, is_s
 
 def make_role_groups(project: Project) -> None:
     """Make the groups that carry each role's permissions in a project."""
-    rights = {p.codename: p for p in AuthPermission.objects.filter(content_type__app_label="accounts", content_type__model="project")}
+    rights = {
+        p.codename: p
+        for p in AuthPermission.objects.filter(content_type__app_label="accounts", content_type__model="project")
+    }
     for role in Role:
         group = Group.objects.create(name=f"{project.name}: {role.label}")
         RoleGroup.objects.create(project=project, role=role, group=group)
         ProjectGroupPermission.objects.bulk_create(
-            ProjectGroupPermission(group=group, permission=rights[right], content_object=project) for right in ROLE_PERMISSIONS[role]
+            ProjectGroupPermission(group=group, permission=rights[right], content_object=project)
+            for right in ROLE_PERMISSIONS[role]
         )
 
 
@@ -95,5 +103,7 @@ def grant_break_glass(*, project: Project, user: User, minutes: int, by: Princip
         grant = BreakGlassGrant.objects.create(
             project=project, user=user, granted_by=by.user, expires_at=timezone.now() + timedelta(minutes=minutes)
         )
-        record(EventKind.GRANT_GIVEN, project_id=project.pk, actor=by.actor, subject=("person", user.pk), minutes=minutes)
+        record(
+            EventKind.GRANT_GIVEN, project_id=project.pk, actor=by.actor, subject=("person", user.pk), minutes=minutes
+        )
     return grant

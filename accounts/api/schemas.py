@@ -19,13 +19,14 @@ class ProblemShape(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     code = serializers.CharField()
     detail = serializers.CharField()
-    errors = FaultShape(many=True)
+    errors = FaultShape(many=True)  # type: ignore[assignment]  # a field of that name, as the standard has it
     request_id = serializers.CharField()
 
 
 _PROBLEM = OpenApiResponse(ProblemShape, description="What is wrong, where, and how to mend it.")
 PROBLEM = {
-    (status, "application/problem+json"): _PROBLEM for status in (400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 500, 503)
+    (status, "application/problem+json"): _PROBLEM
+    for status in (400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 500, 503)
 }
 
 

@@ -10,10 +10,10 @@ from rest_framework.views import APIView
 
 from accounts.actions.api_keys import create_key, revoke_key
 from accounts.api.schemas import PROBLEM, KeyShape, NewKeyShape, page_of
-from accounts.shapes import key_shape
 from accounts.models import ApiKey, User
 from accounts.policies import Principal
 from accounts.roles import Permission
+from accounts.shapes import key_shape
 from promptforge.lib.errors import DomainError
 from promptforge.lib.ids import decode
 from promptforge.lib.instants import parse_instant

@@ -12,7 +12,7 @@ from promptforge.lib.errors import DomainError
 
 
 class ProjectCommand(BaseCommand):
-    """A command about one project. Refusals are told as the same sentences as on the page and by REST; exit status 1."""
+    """A command about one project. Refusals are the same sentences as on the page and by REST; exit status 1."""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--project", help="The project's name; may be left out when there is only one.")
@@ -28,7 +28,9 @@ class ProjectCommand(BaseCommand):
         if options["project"]:
             project = Project.objects.filter(name=options["project"]).first()
             if project is None:
-                raise DomainError("project_not_found", f"There is no project {options['project']}. Projects: {_names() or 'none'}.")
+                raise DomainError(
+                    "project_not_found", f"There is no project {options['project']}. Projects: {_names() or 'none'}."
+                )
             return project
         projects = list(Project.objects.all()[:2])
         if len(projects) != 1:

@@ -27,9 +27,14 @@ class ApiKey(models.Model):
         models.CharField(max_length=63), default=list, blank=True, help_text="What it may select; none means all."
     )
     prompts = ArrayField(
-        models.CharField(max_length=200), default=list, blank=True, help_text="Name patterns such as support/*; none means all."
+        models.CharField(max_length=200),
+        default=list,
+        blank=True,
+        help_text="Name patterns such as support/*; none means all.",
     )
-    rate_fetch = models.PositiveIntegerField(null=True, blank=True, help_text="Fetches per second; none means the default.")
+    rate_fetch = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Fetches per second; none means the default."
+    )
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
@@ -38,7 +43,8 @@ class ApiKey(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=models.Q(scopes__contained_by=Scope.values) & ~models.Q(scopes=[]), name="api_key_scopes_known"
+                condition=models.Q(scopes__contained_by=Scope.values) & ~models.Q(scopes=[]),
+                name="api_key_scopes_known",
             )
         ]
 
@@ -49,7 +55,7 @@ class ApiKey(models.Model):
         return self.expires_at is not None and self.expires_at <= now
 
     def reaches_prompt(self, name: str) -> bool:
-        """Whether a prompt of this name lies within the key's patterns (`*` matches any run of characters, `/` included)."""
+        """Whether a prompt of this name lies within the key's patterns; `*` matches any run of characters, also `/`."""
         return not self.prompts or any(fnmatchcase(name, pattern) for pattern in self.prompts)
 
     def reaches_selector(self, selector: str) -> bool:

@@ -34,7 +34,9 @@ class Project(models.Model):
         default_permissions = ()
         permissions = [(p.value, p.label) for p in Permission]
         constraints = [
-            models.CheckConstraint(condition=models.Q(name__regex=r"^[a-z0-9][a-z0-9-]{0,62}$"), name="project_name_form")
+            models.CheckConstraint(
+                condition=models.Q(name__regex=r"^[a-z0-9][a-z0-9-]{0,62}$"), name="project_name_form"
+            )
         ]
 
     def __str__(self) -> str:

@@ -24,11 +24,11 @@ from promptforge.lib.rest import StrictSerializer, Text, refuse_unknown_paramete
 from promptforge.lib.verdicts import require
 from prompts import templating
 from prompts.api.schemas import PROBLEM, PromptShape, ServedShape, page_of
-from prompts.shapes import digest_text, prompt_shape
 from prompts.api.views import CreatePromptView
 from prompts.models import Head, Prompt, PromptVersion
 from prompts.reading import Resolved, find_prompt, resolve
 from prompts.selectors import Selector, parse_selector
+from prompts.shapes import digest_text, prompt_shape
 
 FETCH_PARAMETERS = ("_version", "_user", "_at", "_render", "_strict")
 LONGEST_USER = 256
@@ -70,15 +70,13 @@ class FetchView(APIView):
         selector, at = parse_selector(given.get("_version", "stable")), given.get("_at")
         _check_user(given.get("_user"))
         render, strict = _flag(given, "_render"), _flag(given, "_strict")
-        values = {key: value for key, value in given.items() if not key.startswith("_")}
+        values: dict[str, Any] = {key: text for key, text in given.items() if not key.startswith("_")}
         resolved = _resolve(self.principal, name, selector, None if at is None else parse_instant(at, "_at"))
         body = served_body(resolved)
         if render or (render is None and values):
-            declared = {d["name"]: d for d in body["variables"]}
-            typed = {
-                key: templating.parse_query_value(value, declared[key]) if key in declared else value for key, value in values.items()
-            }
-            body = rendered_body(body, typed, {}, strict=bool(strict))
+            declared = {declaration["name"]: declaration for declaration in body["variables"]}
+            values = {key: templating.parse_query_value(text, declared.get(key)) for key, text in values.items()}
+            body = rendered_body(body, values, {}, strict=bool(strict))
         return _answer(request, body, selector)
 
     @extend_schema(operation_id="render_prompt", request=RenderRequest, responses={200: ServedShape, **PROBLEM})
@@ -102,7 +100,11 @@ class PromptsView(CreatePromptView):
             OpenApiParameter("folder", str, description="Prompts below this folder."),
             OpenApiParameter("tag", str),
             OpenApiParameter("q", str, description="Part of the name or the description."),
-            OpenApiParameter("_version", str, description="Carry the payload of this selector; the answer is one document with an ETag."),
+            OpenApiParameter(
+                "_version",
+                str,
+                description="Carry the payload of this selector; the answer is one document with an ETag.",
+            ),
             OpenApiParameter("limit", int),
             OpenApiParameter("cursor", str),
         ],
@@ -114,8 +116,14 @@ class PromptsView(CreatePromptView):
         prompts = _filtered(Prompt.objects.visible_to(self.principal), request)
         if (selector := request.query_params.get("_version")) is not None:
             return self._document(request, prompts, parse_selector(selector))
-        heads = Head.objects.filter(release__isnull=False).select_related("channel", "version", "release").order_by("channel__position")
-        return Response(page(request, prompts.prefetch_related(Prefetch("heads", heads)), key="name", shape=prompt_shape))
+        heads = (
+            Head.objects.filter(release__isnull=False)
+            .select_related("channel", "version", "release")
+            .order_by("channel__position")
+        )
+        return Response(
+            page(request, prompts.prefetch_related(Prefetch("heads", heads)), key="name", shape=prompt_shape)
+        )
 
     def _document(self, request: Request, prompts: Any, selector: Selector) -> HttpResponse:
         require(self.principal.may_select(selector.word))
@@ -135,7 +143,12 @@ def served_body(resolved: Resolved) -> dict[str, Any]:
     """What a fetch answers, unrendered: the same for the same state."""
     version, channel = resolved.version, resolved.channel
     receipt = Receipt(
-        resolved.prompt.project_id, resolved.prompt.pk, version.pk, None if channel is None else channel.pk, resolved.revision, None
+        resolved.prompt.project_id,
+        resolved.prompt.pk,
+        version.pk,
+        None if channel is None else channel.pk,
+        resolved.revision,
+        None,
     )
     return {
         "name": resolved.prompt.name,
@@ -153,7 +166,9 @@ def served_body(resolved: Resolved) -> dict[str, Any]:
     }
 
 
-def rendered_body(body: dict[str, Any], values: dict[str, Any], messages: dict[str, Any], *, strict: bool) -> dict[str, Any]:
+def rendered_body(
+    body: dict[str, Any], values: dict[str, Any], messages: dict[str, Any], *, strict: bool
+) -> dict[str, Any]:
     content, unused = templating.render(body["content"], body["variables"], values, messages, strict=strict)
     return body | {"content": content, "rendered": True, "unused": unused}
 
@@ -165,9 +180,14 @@ def _resolve_all(prompts: Any, selector: Selector) -> list[Resolved]:
         found = heads.select_related("prompt", "channel", "version").order_by("prompt__name")
         return [Resolved(head.prompt, head.version, head.channel, head.revision) for head in found if head.version]
     if selector.number is not None:
-        raise DomainError("bad_version", "A list carries the payloads of a channel or of latest; numbers differ from prompt to prompt.")
+        raise DomainError(
+            "bad_version",
+            "A list carries the payloads of a channel or of latest; numbers differ from prompt to prompt.",
+        )
     newest = PromptVersion.objects.filter(prompt__in=prompts).order_by("prompt_id", "-number").distinct("prompt_id")
-    return sorted((Resolved(v.prompt, v) for v in newest.select_related("prompt")), key=lambda resolved: resolved.prompt.name)
+    return sorted(
+        (Resolved(v.prompt, v) for v in newest.select_related("prompt")), key=lambda resolved: resolved.prompt.name
+    )
 
 
 def _filtered(prompts: Any, request: Request) -> Any:
@@ -186,7 +206,9 @@ def _single_values(request: Request) -> dict[str, str]:
     values = {}
     for name, given in request.query_params.lists():
         if name.startswith("_") and name not in FETCH_PARAMETERS:
-            raise DomainError("unknown_parameter", f"{shorten(name)} is not a parameter here. Ours: {', '.join(FETCH_PARAMETERS)}.")
+            raise DomainError(
+                "unknown_parameter", f"{shorten(name)} is not a parameter here. Ours: {', '.join(FETCH_PARAMETERS)}."
+            )
         if len(given) > 1:
             raise DomainError("unknown_parameter", f"{shorten(name)} stands twice in the address. Give it once.")
         values[name] = given[0]
@@ -208,7 +230,9 @@ def _check_user(user: str | None) -> None:
 def _answer(request: Request, body: dict[str, Any], selector: Selector) -> HttpResponse:
     pinned = selector.number is not None
     response = _conditional(
-        request, canonical_json(body).encode(), "private, max-age=31536000, immutable" if pinned else "private, no-cache"
+        request,
+        canonical_json(body).encode(),
+        "private, max-age=31536000, immutable" if pinned else "private, no-cache",
     )
     response["PromptForge-Version"] = str(body["version"])
     if body["channel"] is not None:

@@ -157,6 +157,6 @@ class DomainError(Exception):
 
 
 def shorten(text: object, limit: int = 80) -> str:
-    """The part of an input that may be repeated in a message: at most `limit` characters, control characters escaped."""
+    """The part of an input that a message may repeat: at most `limit` characters, control characters escaped."""
     shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in str(text)[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"

@@ -14,13 +14,15 @@ FILES = (
 ROOT = Path(__file__).resolve().parents[2]
 
 _FUNCTION = re.compile(
-    r"CREATE OR REPLACE FUNCTION public\.(?P<name>\w+)\(.*?\)\s+RETURNS .*?\nLANGUAGE (?P<language>\w+) (?P<volatility>\w+) "
-    r"SET search_path = (?P<path>[^\n]+?) AS \$guard\$(?P<body>.*?)\$guard\$;",
+    r"CREATE OR REPLACE FUNCTION public\.(?P<name>\w+)\(.*?\)\s+RETURNS .*?\n"
+    r"LANGUAGE (?P<language>\w+) (?P<volatility>\w+) SET search_path = (?P<path>[^\n]+?) "
+    r"AS \$guard\$(?P<body>.*?)\$guard\$;",
     re.DOTALL,
 )
 _TRIGGER = re.compile(
-    r"CREATE (?:OR REPLACE |CONSTRAINT )TRIGGER (?P<name>\w+) (?P<timing>BEFORE|AFTER) (?P<events>[A-Z ]+?) ON public\.(?P<table>\w+)"
-    r"(?P<deferred> DEFERRABLE INITIALLY DEFERRED)?\s+FOR EACH (?P<level>ROW|STATEMENT) EXECUTE FUNCTION public\.(?P<function>\w+)\(\);"
+    r"CREATE (?:OR REPLACE |CONSTRAINT )TRIGGER (?P<name>\w+) (?P<timing>BEFORE|AFTER) (?P<events>[A-Z ]+?) "
+    r"ON public\.(?P<table>\w+)(?P<deferred> DEFERRABLE INITIALLY DEFERRED)?\s+"
+    r"FOR EACH (?P<level>ROW|STATEMENT) EXECUTE FUNCTION public\.(?P<function>\w+)\(\);"
 )
 _RULE = re.compile(r"^\s*-- \[(?P<name>\w+)\]\n(?P<body>.*?)^\s*-- \[end\]\n", re.DOTALL | re.MULTILINE)
 _VOLATILITY = {"IMMUTABLE": "i", "STABLE": "s", "VOLATILE": "v"}
@@ -117,8 +119,9 @@ def _trigger(match: re.Match[str]) -> Trigger:
 
 def _function_differences(cursor: Cursor, shipped: list[Function]) -> Iterator[str]:
     cursor.execute(
-        "SELECT p.proname, l.lanname, p.provolatile, array_to_string(p.proconfig, ';'), p.prosrc, p.prosecdef FROM pg_proc p "
-        "JOIN pg_language l ON l.oid = p.prolang WHERE p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'promptforge\\_%%'"
+        "SELECT p.proname, l.lanname, p.provolatile, array_to_string(p.proconfig, ';'), p.prosrc, p.prosecdef "
+        "FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang "
+        "WHERE p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'promptforge\\_%%'"
     )
     found = {row[0]: row[1:] for row in cursor.fetchall()}
     for function in shipped:
@@ -131,8 +134,9 @@ def _function_differences(cursor: Cursor, shipped: list[Function]) -> Iterator[s
 
 def _trigger_differences(cursor: Cursor, shipped: list[Trigger]) -> Iterator[str]:
     cursor.execute(
-        "SELECT t.tgname, c.relname, p.proname, t.tgtype, t.tginitdeferred, t.tgenabled, t.tgqual IS NULL AND t.tgattr = '' "
-        "FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid "
+        "SELECT t.tgname, c.relname, p.proname, t.tgtype, t.tginitdeferred, t.tgenabled, "
+        "t.tgqual IS NULL AND t.tgattr = '' FROM pg_trigger t "
+        "JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid "
         "WHERE c.relnamespace = 'public'::regnamespace"
     )
     rows = cursor.fetchall()

@@ -35,7 +35,7 @@ class StrictJSONParser(BaseParser):
                 "encoding_not_supported", f"Send the body without Content-Encoding; {shorten(encoding)} is not read."
             )
         try:
-            body = request.body if isinstance(request, HttpRequest) else stream.read()
+            body = request.body
         except RequestDataTooBig:
             raise DomainError("body_too_large", "The body is larger than 1 MiB (1,048,576 bytes).") from None
         return parse_object(body)
@@ -162,7 +162,7 @@ def problem_response(exc: Exception, context: Mapping[str, Any]) -> Any:
     request: Request = context["request"]
     error = translate(exc)
     if error is None:
-        log.exception("unhandled in %s", request.path, exc_info=exc)
+        log.error("unhandled in %s", request.path, exc_info=exc)
         error = DomainError(
             "server_error", "The request failed through a fault of ours. Nothing was written. Quote the request id."
         )

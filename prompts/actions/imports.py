@@ -12,7 +12,9 @@ from prompts.models import Channel, Prompt, PromptVersion, Release
 from prompts.models.releases import ReleaseKind
 
 
-def import_release(*, prompt: Prompt, channel: Channel, version: PromptVersion, decided_by: User, reason: str, at: datetime) -> Release:
+def import_release(
+    *, prompt: Prompt, channel: Channel, version: PromptVersion, decided_by: User, reason: str, at: datetime
+) -> Release:
     """Append what was decided elsewhere, at the time at which it was decided."""
     with refusals(), transaction.atomic():
         head = locked_head(prompt, channel)

@@ -36,18 +36,29 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 
 def create_project(*, name: str, preset: str = "team", creator: User | None) -> Project:
-    """Make a project with its roles and the channel `stable` under a preset's policy. `creator` is None on the command line."""
+    """Make a project with its roles and the channel `stable` under a preset's policy.
+
+    `creator` is None on the command line.
+    """
     if preset not in PRESETS:
         raise DomainError("bad_value", f"{shorten(preset)} is not a preset. Presets: {', '.join(PRESETS)}.")
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", name):
         raise DomainError(
-            "bad_name", f"{shorten(name)} is no project name: lower-case letters, digits and hyphens, at most 63, not a hyphen first."
+            "bad_name",
+            f"{shorten(name)} is no project name: lower-case letters, digits and hyphens, at most 63, "
+            "not a hyphen first.",
         )
     actor = SYSTEM if creator is None else (creator.kind, creator.pk)
     with refusals(), transaction.atomic():
         project = Project.objects.create(name=name)
         make_role_groups(project)
-        record(EventKind.PROJECT_CREATED, project_id=project.pk, actor=actor, subject=("project", project.pk), preset=preset)
+        record(
+            EventKind.PROJECT_CREATED,
+            project_id=project.pk,
+            actor=actor,
+            subject=("project", project.pk),
+            preset=preset,
+        )
         create_channel(project=project, name="stable", policy=PRESETS[preset], creator=creator)
     return project
 
@@ -57,11 +68,14 @@ def create_channel(*, project: Project, name: str, policy: Mapping[str, Any], cr
     if not re.fullmatch(CHANNEL_FORM, name) or name in RESERVED_CHANNELS:
         raise DomainError(
             "bad_channel_name",
-            f"{shorten(name)} is no channel name: a lower-case letter, then letters, digits and hyphens, at most 63; latest and pinned are reserved.",
+            f"{shorten(name)} is no channel name: a lower-case letter, then lower-case letters, digits and hyphens, "
+            "at most 63; latest and pinned are reserved.",
         )
     actor = SYSTEM if creator is None else (creator.kind, creator.pk)
     with refusals(), transaction.atomic():
-        channel = Channel.objects.create(project=project, name=name, position=Channel.objects.filter(project=project).count())
+        channel = Channel.objects.create(
+            project=project, name=name, position=Channel.objects.filter(project=project).count()
+        )
         ChannelPolicy.objects.create(channel=channel, revision=1, author=creator, **policy)
         channel.refresh_from_db()
         record(EventKind.CHANNEL_CREATED, project_id=project.pk, actor=actor, subject=("channel", channel.pk))

@@ -18,7 +18,13 @@ SHORTEST_BREAK_GLASS_REASON = 20
 
 
 def promote(
-    *, by: Principal, prompt: Prompt, channel: Channel, version: PromptVersion, reason: str = "", expected_revision: int | None = None
+    *,
+    by: Principal,
+    prompt: Prompt,
+    channel: Channel,
+    version: PromptVersion,
+    reason: str = "",
+    expected_revision: int | None = None,
 ) -> Release:
     """Make a version the head of an unprotected channel, at once."""
     require(may_move(by, Permission.RELEASE, prompt, channel))
@@ -29,7 +35,8 @@ def promote(
         if channel.policy is None or channel.policy.protects:
             raise DomainError(
                 "promotion_required",
-                f"{channel} is protected: it takes no direct releases. Open a promotion of {version} to {channel} instead.",
+                f"{channel} is protected: it takes no direct releases. "
+                f"Open a promotion of {version} to {channel} instead.",
             )
         return cut_release(by=by, head=head, kind=ReleaseKind.PROMOTE, version=version, reason=reason)
 
@@ -53,7 +60,9 @@ def rollback(
     with refusals(), transaction.atomic():
         head = locked_head(prompt, channel, expected_revision)
         if head.version_id is None:
-            raise DomainError("nothing_to_roll_back", f"Nothing is live on {channel} yet, so there is nothing to roll back.")
+            raise DomainError(
+                "nothing_to_roll_back", f"Nothing is live on {channel} yet, so there is nothing to roll back."
+            )
         if version is not None and version.pk == head.version_id:
             raise DomainError("already_live", f"{version} is live on {channel} already.")
         version = version or default_target(head)
@@ -61,23 +70,37 @@ def rollback(
 
 
 def break_glass(
-    *, by: Principal, prompt: Prompt, channel: Channel, version: PromptVersion, reason: str, expected_revision: int | None = None
+    *,
+    by: Principal,
+    prompt: Prompt,
+    channel: Channel,
+    version: PromptVersion,
+    reason: str,
+    expected_revision: int | None = None,
 ) -> Release:
-    """Make a version live past every rule, with a right that somebody else gave for some minutes. It is told to everybody."""
+    """Make a version live past every rule, with a right that somebody else gave for some minutes."""
     if by.key is not None:
         raise DomainError("forbidden", "A key never breaks glass: a person does, signed in.")
     require(may_move(by, Permission.READ, prompt, channel))
     if not reason.strip():
         raise DomainError("reason_required", "Say why you break glass, in at least 20 characters.")
     if len(reason.strip()) < SHORTEST_BREAK_GLASS_REASON:
-        raise DomainError("reason_too_short", "Say in at least 20 characters why you break glass: a second person will read it.")
+        raise DomainError(
+            "reason_too_short", "Say in at least 20 characters why you break glass: a second person will read it."
+        )
     with refusals(), transaction.atomic():
         head = locked_head(prompt, channel, expected_revision)
         return cut_release(by=by, head=head, kind=ReleaseKind.BREAK_GLASS, version=version, reason=reason)
 
 
 def cut_release(
-    *, by: Principal, head: Head, kind: ReleaseKind, version: PromptVersion, reason: str = "", at: datetime | None = None
+    *,
+    by: Principal,
+    head: Head,
+    kind: ReleaseKind,
+    version: PromptVersion,
+    reason: str = "",
+    at: datetime | None = None,
 ) -> Release:
     """Append a row to a ledger whose head is locked, and say so. `at` is given for imported history only."""
     release = Release.objects.create(
@@ -88,7 +111,7 @@ def cut_release(
         version=version,
         actor=by.user,
         reason=reason,
-        at=at,
+        at=at,  # type: ignore[misc]  # None: the database dates it
         previous_digest=b"",
         digest=b"",
     )
@@ -109,13 +132,14 @@ def cut_release(
 
 
 def locked_head(prompt: Prompt, channel: Channel, expected_revision: int | None = None) -> Head:
-    """The channel's head, held until the transaction ends; refused when it is not where the caller believes it to be."""
+    """The channel's head, held until the transaction ends; refused when it is not where the caller believes it is."""
     head = Head.objects.locked().select_related("version").get(prompt=prompt, channel=channel)
     if expected_revision is not None and head.revision != expected_revision:
         live = None if head.version is None else head.version.number
         raise DomainError(
             "stale_head",
-            f"{channel} of {prompt} stands at revision {head.revision}, not {expected_revision}. Look at it and decide again.",
+            f"{channel} of {prompt} stands at revision {head.revision}, not {expected_revision}. "
+            "Look at it and decide again.",
             extra={"head": {"version": live, "revision": head.revision}},
         )
     return head
@@ -127,7 +151,9 @@ def default_target(head: Head) -> PromptVersion:
         cursor.execute("SELECT public.promptforge_rollback_target(%s, %s)", [head.prompt_id, head.channel_id])
         target = cursor.fetchone()[0]
     if target is None:
-        raise DomainError("nothing_to_roll_back", f"No earlier version of {head.prompt} on {head.channel} can come back.")
+        raise DomainError(
+            "nothing_to_roll_back", f"No earlier version of {head.prompt} on {head.channel} can come back."
+        )
     return PromptVersion.objects.get(pk=target)
 
 

@@ -59,12 +59,16 @@ def create_prompt(
         require(by.may(Permission.EDIT))
     check_name(name)
     if by.key is not None and not by.key.reaches_prompt(name):
-        raise DomainError("key_scope", f"The key {by.key.public_id} is narrowed to {', '.join(by.key.prompts)}; {name} lies outside.")
+        raise DomainError(
+            "key_scope", f"The key {by.key.public_id} is narrowed to {', '.join(by.key.prompts)}; {name} lies outside."
+        )
     kind = type or (PromptType.CHAT if isinstance(content, list) else PromptType.TEXT)
     if kind not in PromptType.values:
         raise DomainError("bad_type", f"{shorten(kind)} is not a type of prompt: it is text or chat.")
     with refusals(), transaction.atomic():
-        prompt = Prompt.objects.create(project=by.project, name=name, type=kind, description=description, tags=list(tags))
+        prompt = Prompt.objects.create(
+            project=by.project, name=name, type=kind, description=description, tags=list(tags)
+        )
         record(EventKind.PROMPT_CREATED, project_id=by.project.pk, actor=by.actor, subject=("prompt", prompt.pk))
         composed = compose(by=by, kind=kind, content=content, variables=variables, config=config or {})
         return prompt, _insert(by, prompt, composed, message, created_at)
@@ -98,7 +102,8 @@ def save_version(
             number = newest.number if newest else 0
             raise DomainError(
                 "stale_base",
-                f"Version {number} appeared since you began with {base_version}. Compare them, and save on top of {number}.",
+                f"Version {number} appeared since you began with {base_version}. "
+                f"Compare them, and save on top of {number}.",
                 extra={"latest": number},
             )
         composed = compose(
@@ -138,7 +143,9 @@ class _Pins:
     def look_up(self, name: str, number: int | None) -> templating.Included | None:
         prompt = Prompt.objects.filter(project=self.by.project, name=name).first()
         # Whoever may write may include what it can reach: a key with versions:write alone cannot read otherwise.
-        if prompt is None or not (self.by.may(Permission.READ, prompt).allowed or self.by.may(Permission.EDIT, prompt).allowed):
+        if prompt is None or not (
+            self.by.may(Permission.READ, prompt).allowed or self.by.may(Permission.EDIT, prompt).allowed
+        ):
             return None
         versions = prompt.versions.order_by("-number")
         version = versions.first() if number is None else versions.filter(number=number).first()
@@ -152,12 +159,15 @@ def check_name(name: str) -> None:
     if len(name) > LONGEST_NAME or not re.fullmatch(NAME_FORM, name):
         raise DomainError(
             "bad_name",
-            f"{shorten(name)} is no prompt name: letters, digits and . _ - in parts joined by /, each part beginning with a letter or digit, "
+            f"{shorten(name)} is no prompt name: letters, digits and . _ - in parts joined by /, "
+            "each part beginning with a letter or digit, "
             f"{LONGEST_NAME} characters at most.",
         )
 
 
-def _insert(by: Principal, prompt: Prompt, composed: Composed, message: str, created_at: datetime | None) -> PromptVersion:
+def _insert(
+    by: Principal, prompt: Prompt, composed: Composed, message: str, created_at: datetime | None
+) -> PromptVersion:
     version = PromptVersion.objects.create(
         prompt=prompt,
         number=prompt.next_number,
@@ -170,7 +180,7 @@ def _insert(by: Principal, prompt: Prompt, composed: Composed, message: str, cre
         message=message,
         author=by.user,
         contributor=by.user.responsible or by.user,
-        created_at=created_at,
+        created_at=created_at,  # type: ignore[misc]  # None: the database dates it
         digest=b"",
     )
     prompt.next_number = version.number + 1

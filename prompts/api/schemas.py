@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from accounts.api.schemas import PROBLEM, ActorShape, page_of
 
-__all__ = ["PROBLEM", "PromptShape", "ReleaseShape", "ServedShape", "VersionShape", "page_of"]
+__all__ = ["PROBLEM", "DiffShape", "PromptShape", "ReleaseShape", "ServedShape", "VersionShape", "page_of"]
 
 
 @extend_schema_field({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]})
@@ -18,7 +18,7 @@ class ContentField(serializers.JSONField):
 class VariableShape(serializers.Serializer[Any]):
     name = serializers.CharField()
     type = serializers.ChoiceField(["string", "number", "integer", "boolean", "enum", "json"])
-    required = serializers.BooleanField()
+    required = serializers.BooleanField()  # type: ignore[assignment]  # a field of that name
     default = serializers.JSONField(allow_null=True)
     description = serializers.CharField(allow_blank=True)
     max_length = serializers.IntegerField(allow_null=True)
@@ -70,7 +70,7 @@ class VersionShape(serializers.Serializer[Any]):
     number = serializers.IntegerField()
     type = serializers.ChoiceField(["text", "chat"])
     content = ContentField()
-    source = ContentField()
+    source = ContentField()  # type: ignore[assignment]  # a field of that name
     variables = VariableShape(many=True)
     config = serializers.DictField()
     includes = IncludeShape(many=True)
@@ -94,3 +94,17 @@ class ReleaseShape(serializers.Serializer[Any]):
     reason = serializers.CharField(allow_blank=True)
     at = serializers.DateTimeField()
     digest = serializers.CharField()
+
+
+class DiffShape(serializers.Serializer[Any]):
+    to = serializers.CharField()
+    content = serializers.DictField()
+    variables = serializers.DictField()
+    config = serializers.ListField(child=serializers.DictField())
+    includes = serializers.ListField(child=serializers.DictField())
+    words = serializers.DictField(child=serializers.IntegerField())
+    same = serializers.BooleanField()
+    hidden = serializers.ListField(child=serializers.DictField())
+
+    def get_fields(self) -> Any:
+        return {"from": serializers.CharField(), **super().get_fields()}

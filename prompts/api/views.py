@@ -19,12 +19,13 @@ from promptforge.lib.verdicts import require
 from prompts import diffing
 from prompts.actions.releases import break_glass, promote, rollback
 from prompts.actions.versions import create_prompt, save_version
-from prompts.api.schemas import PROBLEM, PromptShape, ReleaseShape, VersionShape, page_of
-from prompts.shapes import prompt_shape, release_shape, released, releases_with_all, version_shapes
+from prompts.api.schemas import PROBLEM, DiffShape, PromptShape, ReleaseShape, VersionShape, page_of
+from prompts.hidden_text import find_hidden
 from prompts.models import Prompt, PromptVersion, Release
 from prompts.models.releases import ReleaseKind
 from prompts.reading import find_channel, find_prompt, find_version, resolve
 from prompts.selectors import parse_reference
+from prompts.shapes import prompt_shape, release_shape, released, releases_with_all, version_shapes
 
 _PAGE = [OpenApiParameter("limit", int), OpenApiParameter("cursor", str)]
 
@@ -34,7 +35,9 @@ class AnyContent(serializers.JSONField):
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str | list):
-            raise serializers.ValidationError("A string is expected, or for a chat a list of messages.", code="string_expected")
+            raise serializers.ValidationError(
+                "A string is expected, or for a chat a list of messages.", code="string_expected"
+            )
         return data
 
 
@@ -95,7 +98,9 @@ class VersionsView(PrincipalView):
         answer = page(request, versions, key="-number", shape=lambda version: version)
         return Response(answer | {"data": version_shapes(answer["data"])})
 
-    @extend_schema(operation_id="save_version", request=NewVersion, responses={200: VersionShape, 201: VersionShape, **PROBLEM})
+    @extend_schema(
+        operation_id="save_version", request=NewVersion, responses={200: VersionShape, 201: VersionShape, **PROBLEM}
+    )
     def post(self, request: Request) -> Response:
         require(self.principal.may_somewhere(Permission.EDIT))
         asked = NewVersion.read(request)
@@ -119,7 +124,7 @@ class DiffView(PrincipalView):
     @extend_schema(
         operation_id="diff_versions",
         parameters=[OpenApiParameter("from", str, required=True), OpenApiParameter("to", str, required=True)],
-        responses={200: serializers.DictField(), **PROBLEM},
+        responses={200: DiffShape, **PROBLEM},
     )
     def get(self, request: Request) -> Response:
         """What changed between two versions, word by word."""
@@ -127,7 +132,8 @@ class DiffView(PrincipalView):
         refuse_unknown_parameters(request, ("from", "to"))
         old, new = (_version(self.principal, _wanted(request, name)) for name in ("from", "to"))
         old_shape, new_shape = version_shapes([old, new])
-        return Response({"from": old_shape["ref"], "to": new_shape["ref"], **diffing.diff_versions(old_shape, new_shape)})
+        changes = diffing.diff_versions(old_shape, new_shape)
+        return Response({"from": old_shape["ref"], "to": new_shape["ref"], **changes, "hidden": _hidden_text(new)})
 
 
 class ReleasesView(PrincipalView):
@@ -156,7 +162,9 @@ class ReleasesView(PrincipalView):
         channel = find_channel(self.principal, asked["channel"])
         number, kind = asked.get("version"), asked["kind"]
         if number is None and kind != ReleaseKind.ROLLBACK:
-            raise DomainError("field_required", "/version: say which version goes live; only a rollback finds it itself.")
+            raise DomainError(
+                "field_required", "/version: say which version goes live; only a rollback finds it itself."
+            )
         version = None if number is None else find_version(prompt, number)
         move: dict[str, Any] = {"prompt": prompt, "channel": channel, "reason": asked["reason"]}
         move["expected_revision"] = asked.get("expected_revision")
@@ -169,8 +177,16 @@ class ReleasesView(PrincipalView):
         return Response(release_shape(released(release.pk)), status=status.HTTP_201_CREATED)
 
 
+def _hidden_text(version: PromptVersion) -> list[dict[str, Any]]:
+    """Invisible and direction-changing characters of the newer version, each with its message (a text has one)."""
+    content = version.served_content
+    messages = [{"content": content}] if isinstance(content, str) else content
+    texts = [(number, message.get("content", "")) for number, message in enumerate(messages, 1)]
+    return [{"message": number, **found} for number, text in texts for found in find_hidden(text)]
+
+
 def _may_ask_to_move(principal: Principal) -> Any:
-    """A key needs its scope; a person reads, and what the policy lets them do is asked once prompt and channel are known."""
+    """A key needs its scope; of a person it is asked once prompt and channel are known."""
     return principal.may_somewhere(Permission.RELEASE if principal.key is not None else Permission.READ)
 
 

@@ -15,7 +15,8 @@ from accounts.policies import Principal
 from prompts.actions.imports import import_release
 from prompts.actions.projects import PRESETS, create_channel, create_project
 from prompts.actions.versions import create_prompt, save_version
-from prompts.models import Channel, Prompt, PromptVersion
+from prompts.models import Channel, Prompt
+from prompts.reading import find_version
 from prompts.selectors import parse_reference
 
 HERE = Path(__file__).parent
@@ -36,7 +37,7 @@ class _Loader:
     def save(self, entry: dict[str, Any]) -> None:
         """One saved version; fields that are left out are those of the version before."""
         name, _ = parse_reference(entry["saved"])
-        given = {key: entry[key] for key in ("variables", "config") if key in entry}
+        given: dict[str, Any] = {key: entry[key] for key in ("variables", "config") if key in entry}
         if "content" in entry:
             given["content"] = _content(entry["content"])
         fields = self.written[name] = self.written.get(name, {}) | given
@@ -49,7 +50,7 @@ class _Loader:
 
     def release(self, entry: dict[str, Any]) -> None:
         name, selector = parse_reference(entry["released"])
-        version = PromptVersion.objects.get(prompt=self.prompts[name], number=selector.number)
+        version = find_version(self.prompts[name], selector.number)
         import_release(
             prompt=self.prompts[name],
             channel=self.channels[entry["channel"]],
@@ -73,7 +74,9 @@ def load_demo(creator: User) -> Project:
         if channel["name"] != "stable":
             create_channel(project=project, name=channel["name"], policy=PRESETS["solo"], creator=creator)
     channels = {channel.name: channel for channel in Channel.objects.filter(project=project)}
-    loader = _Loader(project, people, channels, timezone.now().date(), {prompt["name"]: prompt for prompt in data["prompts"]})
+    loader = _Loader(
+        project, people, channels, timezone.now().date(), {prompt["name"]: prompt for prompt in data["prompts"]}
+    )
     for entry in data["history"]:
         loader.save(entry) if "saved" in entry else loader.release(entry)
     return project

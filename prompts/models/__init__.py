@@ -1,6 +1,6 @@
 from prompts.models.channels import Channel, ChannelPolicy, FreezeWindow, PolicyChange
-from prompts.models.prompts import Prompt, PromptGroupPermission, PromptUserPermission
 from prompts.models.promotions import Check, Promotion, Schedule
+from prompts.models.prompts import Prompt, PromptGroupPermission, PromptUserPermission
 from prompts.models.releases import Head, Ratification, Release
 from prompts.models.reviews import Review, ReviewDismissal
 from prompts.models.versions import Draft, PromptVersion

@@ -44,7 +44,12 @@ class Channel(models.Model):
     name = models.CharField(max_length=63)
     position = models.PositiveSmallIntegerField(default=0)
     policy = models.ForeignKey(
-        "ChannelPolicy", null=True, editable=False, on_delete=models.PROTECT, related_name="+", help_text="The newest. Moved by the database."
+        "ChannelPolicy",
+        null=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="The newest. Moved by the database.",
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -52,7 +57,8 @@ class Channel(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["project", "name"], name="channel_name_once"),
             models.CheckConstraint(
-                condition=models.Q(name__regex=CHANNEL_FORM) & ~models.Q(name__in=RESERVED_CHANNELS), name="channel_name_form"
+                condition=models.Q(name__regex=CHANNEL_FORM) & ~models.Q(name__in=RESERVED_CHANNELS),
+                name="channel_name_form",
             ),
         ]
 
@@ -158,7 +164,9 @@ class FreezeWindow(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=models.Q(ends_at__gt=models.F("starts_at")), name="freeze_ends_after_start")
+            models.CheckConstraint(
+                condition=models.Q(ends_at__gt=models.F("starts_at")), name="freeze_ends_after_start"
+            )
         ]
 
     def __str__(self) -> str:

@@ -30,7 +30,11 @@ class Promotion(models.Model):
     note = models.TextField(blank=True, default="")
     opened_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     opener = models.ForeignKey(
-        User, on_delete=models.PROTECT, related_name="+", editable=False, help_text="The person behind. Set by the database."
+        User,
+        on_delete=models.PROTECT,
+        related_name="+",
+        editable=False,
+        help_text="The person behind. Set by the database.",
     )
     opened_at = models.DateTimeField(db_default=Now(), editable=False)
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
@@ -102,7 +106,18 @@ class Check(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(conclusion__in=["passed", "failed", "waiting", "running", "advice", "stale", "waived", "not_required"]),
+                condition=models.Q(
+                    conclusion__in=[
+                        "passed",
+                        "failed",
+                        "waiting",
+                        "running",
+                        "advice",
+                        "stale",
+                        "waived",
+                        "not_required",
+                    ]
+                ),
                 name="check_conclusion_known",
             )
         ]

@@ -41,7 +41,9 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
             return prompts.filter(pattern_condition(principal.key.prompts)) if principal.key.prompts else prompts
         if holds(principal.user, Permission.READ, principal.project):
             return prompts
-        return prompts.filter(pk__in=granted(principal.user, Permission.READ, Prompt.objects.filter(project=principal.project)))
+        return prompts.filter(
+            pk__in=granted(principal.user, Permission.READ, Prompt.objects.filter(project=principal.project))
+        )
 
 
 class Prompt(models.Model):

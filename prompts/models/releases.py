@@ -39,12 +39,10 @@ class Release(models.Model):
     canary_version = models.ForeignKey(PromptVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     canary_share = models.PositiveIntegerField(null=True, blank=True, help_text="Parts per million.")
     salt = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001  absent, not empty
-    promotion = models.ForeignKey(
-        "Promotion", null=True, blank=True, on_delete=models.PROTECT, related_name="releases"
-    )
+    promotion = models.ForeignKey("Promotion", null=True, blank=True, on_delete=models.PROTECT, related_name="releases")
     actor = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     reason = models.TextField(blank=True, default="")
-    at = models.DateTimeField(help_text="When it was decided. Set by the database, but for imported history.")
+    at = models.DateTimeField(help_text="When it was decided; set by the database, but for imported history.")
     recorded_at = models.DateTimeField(db_default=Now(), editable=False)
     previous_digest = models.BinaryField(max_length=32, editable=False)
     digest = models.BinaryField(max_length=32, editable=False)

@@ -19,17 +19,25 @@ class PromptVersion(models.Model):
     type = models.CharField(max_length=4, choices=PromptType)
     content = models.TextField(help_text="What is served: includes expanded. A chat is canonical JSON.")
     source = models.TextField(help_text="What was typed. A chat is canonical JSON.")
-    variables = models.TextField(default="[]", help_text="Canonical JSON: the declarations, in order of first occurrence.")
+    variables = models.TextField(
+        default="[]", help_text="Canonical JSON: the declarations, in order of first occurrence."
+    )
     config = models.TextField(default="{}", help_text="Canonical JSON, key order kept.")
     includes = ArrayField(models.BigIntegerField(), default=list, blank=True, help_text="Ids of the pinned versions.")
     message = models.TextField(blank=True, default="")
     author = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     contributor = models.ForeignKey(
-        User, on_delete=models.PROTECT, related_name="+", editable=False, help_text="The person behind the author. Set by the database."
+        User,
+        on_delete=models.PROTECT,
+        related_name="+",
+        editable=False,
+        help_text="The person behind the author. Set by the database.",
     )
-    created_at = models.DateTimeField(help_text="When it was written; in the past only for imported history.")
+    created_at = models.DateTimeField(help_text="When it was written; set by the database, but for imported history.")
     recorded_at = models.DateTimeField(db_default=Now(), editable=False)
-    digest = models.BinaryField(max_length=32, editable=False, help_text="SHA-256 of what is served. Set by the database.")
+    digest = models.BinaryField(
+        max_length=32, editable=False, help_text="SHA-256 of what is served. Set by the database."
+    )
 
     class Meta:
         constraints = [

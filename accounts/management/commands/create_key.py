@@ -23,8 +23,12 @@ class Command(ProjectCommand):
         parser.add_argument("--name", required=True, help="Who uses it.")
         parser.add_argument("--scopes", required=True, type=_words, help=f"Comma-separated: {', '.join(Scope.values)}.")
         parser.add_argument("--channels", default=[], type=_words, help="What it may select; none means all.")
-        parser.add_argument("--prompts", default=[], type=_words, help="Name patterns such as 'support/*'; none means all.")
-        parser.add_argument("--responsible", help="E-mail of the person who answers for it; by default an admin of the project.")
+        parser.add_argument(
+            "--prompts", default=[], type=_words, help="Name patterns such as 'support/*'; none means all."
+        )
+        parser.add_argument(
+            "--responsible", help="E-mail of the person who answers for it; by default an admin of the project."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         project = self.project(options)
@@ -45,5 +49,7 @@ class Command(ProjectCommand):
         members = Membership.objects.filter(project=project, user__is_active=True).select_related("user").order_by("pk")
         first = members.filter(roles__contains=[Role.ADMIN]).first() or members.first()
         if first is None:
-            raise DomainError("not_found", f"{project} has no member who could answer for a key. Make one with create_user.")
+            raise DomainError(
+                "not_found", f"{project} has no member who could answer for a key. Make one with create_user."
+            )
         return first.user

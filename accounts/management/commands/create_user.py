@@ -27,12 +27,17 @@ class Command(ProjectCommand):
         project = self.project(options)
         password = sys.stdin.readline().rstrip("\n") if options["password_stdin"] else None
         with transaction.atomic():
-            user = create_user(email=options["email"], name=options["name"], password=password, is_staff=options["staff"])
-            present = Membership.objects.filter(project=project, user=user).values_list("roles", flat=True).first() or []
+            user = create_user(
+                email=options["email"], name=options["name"], password=password, is_staff=options["staff"]
+            )
+            present = (
+                Membership.objects.filter(project=project, user=user).values_list("roles", flat=True).first() or []
+            )
             membership = set_roles(project=project, user=user, roles=[*present, options["role"]], by=None)
         roles = ", ".join(membership.roles)
         self.write(
             options,
             {"email": user.email, "name": user.name, "project": project.name, "roles": membership.roles},
-            f"{user.email} is in {project} as {roles}" + ("." if user.has_usable_password() else ", without a password: give one with --password-stdin."),
+            f"{user.email} is in {project} as {roles}"
+            + ("." if user.has_usable_password() else ", without a password: give one with --password-stdin."),
         )

@@ -33,8 +33,8 @@ class Command(migrate.Command):
         if role == settings.DATABASES[connection.alias]["USER"]:
             self.stdout.write(
                 self.style.WARNING(
-                    "One database role both owns the tables and serves: the guards hold, but who has its password can drop them. "
-                    "DATABASE_OWNER_URL names an owner apart."
+                    "One database role both owns the tables and serves: the guards hold, but who has its password can "
+                    "drop them. DATABASE_OWNER_URL names an owner apart."
                 )
             )
             return

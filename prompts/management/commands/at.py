@@ -4,13 +4,13 @@ from argparse import ArgumentParser
 from typing import Any
 
 from accounts.management.project_command import ProjectCommand
+from promptforge.lib.errors import DomainError
 from promptforge.lib.instants import format_instant, parse_instant
 from promptforge.lib.json import canonical_json
-from prompts.shapes import release_shape, released
 from prompts.models import Channel, Head, Prompt
 from prompts.models.releases import ReleaseKind
 from prompts.reading import Resolved, as_of
-from promptforge.lib.errors import DomainError
+from prompts.shapes import release_shape, released
 
 
 class Command(ProjectCommand):
@@ -37,15 +37,17 @@ class Command(ProjectCommand):
         shape = release_shape(released(found.release.pk))
         if options["content"]:
             shape["content"] = found.version.served_content
-        self.write(options, shape, self._sentence(found, options["content"]))
+        self.write(options, shape, self._sentence(found, with_content=options["content"]))
 
     def _missing(self, project: Any, options: dict[str, Any]) -> DomainError:
         if not Prompt.objects.filter(project=project, name=options["prompt"]).exists():
             return DomainError("prompt_not_found", f"There is no prompt {options['prompt']} in {project}.")
         channels = ", ".join(Channel.objects.filter(project=project).values_list("name", flat=True))
-        return DomainError("channel_not_found", f"There is no channel {options['channel']} in {project}. Channels: {channels}.")
+        return DomainError(
+            "channel_not_found", f"There is no channel {options['channel']} in {project}. Channels: {channels}."
+        )
 
-    def _sentence(self, found: Resolved, with_content: bool) -> str:
+    def _sentence(self, found: Resolved, *, with_content: bool) -> str:
         release = found.release
         assert release is not None
         lines = [

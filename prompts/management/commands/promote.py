@@ -5,9 +5,9 @@ from typing import Any
 
 from accounts.management.project_command import ProjectCommand
 from prompts.actions.releases import promote
-from prompts.shapes import release_shape, released
 from prompts.reading import find_channel, find_prompt, resolve
 from prompts.selectors import parse_reference
+from prompts.shapes import release_shape, released
 
 
 class Command(ProjectCommand):

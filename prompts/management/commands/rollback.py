@@ -5,8 +5,8 @@ from typing import Any
 
 from accounts.management.project_command import ProjectCommand
 from prompts.actions.releases import rollback
-from prompts.shapes import release_shape, released
 from prompts.reading import find_channel, find_prompt, find_version
+from prompts.shapes import release_shape, released
 
 
 class Command(ProjectCommand):
@@ -27,5 +27,7 @@ class Command(ProjectCommand):
         channel = find_channel(person, options["channel"])
         target = None if options["to"] is None else find_version(prompt, options["to"])
         release = rollback(by=person, prompt=prompt, channel=channel, version=target, reason=options["reason"])
-        sentence = f"{release.version} is live on {channel} again (revision {release.revision}). The next request gets it."
+        sentence = (
+            f"{release.version} is live on {channel} again (revision {release.revision}). The next request gets it."
+        )
         self.write(options, release_shape(released(release.pk)), sentence)

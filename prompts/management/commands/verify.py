@@ -10,7 +10,7 @@ from prompts.verification import verify
 
 
 class Command(ProjectCommand):
-    help = "Compute every chain, head and digest again; exit with 1 and name the first broken row of each if something does not add up."
+    help = "Compute every chain, head and digest again; name the first broken row of each, and exit with 1 then."
 
     def handle(self, *args: Any, **options: Any) -> None:
         projects = [self.project(options)] if options["project"] else list(Project.objects.order_by("name"))
@@ -22,6 +22,8 @@ class Command(ProjectCommand):
         else:
             for project, finding in findings:
                 self.stdout.write(f"{project.name}  {finding.line}")
-            self.stdout.write("Everything adds up." if not broken else f"{len(broken)} of {len(findings)} do not add up.")
+            self.stdout.write(
+                "Everything adds up." if not broken else f"{len(broken)} of {len(findings)} do not add up."
+            )
         if broken:
             sys.exit(1)
