@@ -286,7 +286,7 @@ def _announce(port: int, welcome: str, seconds: float) -> None:
         *([] if made else [ask_for_key]),
         f'  curl -H "Authorization: Bearer {key}" {address}/api/v1/prompts/support/greeting',
         "Bring the version before it back:",
-        f"  {manage} rollback {on_stable} --reason 'trying it' --as EMAIL",
+        f"  {manage} rollback {on_stable} --reason 'trying it' --as admin@example.com",
         "Ask what was live an hour ago:",
         f"  {manage} at {on_stable} {hour_ago}\n",
     ]

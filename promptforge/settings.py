@@ -143,6 +143,7 @@ def _database(url: str) -> dict[str, Any]:
         raise ImproperlyConfigured(
             "DATABASE_URL must name a PostgreSQL database (postgresql://…); PromptForge runs on nothing else."
         )
+    config["CONN_HEALTH_CHECKS"] = True  # a connection that PostgreSQL closed is replaced, not answered with an error
     config.setdefault("OPTIONS", {})["options"] = (
         f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
     )
@@ -202,6 +203,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
     "ENUM_NAME_OVERRIDES": {
         "PromptType": ["text", "chat"],
         "VariableType": ["string", "number", "integer", "boolean", "enum", "json"],
