@@ -16,8 +16,8 @@ from accounts.models import Project
 from events.kinds import EventKind
 from events.models import Event, EventSeal
 from promptforge.lib import guards, keyring
-from promptforge.lib.digests import digest_of, micros
 from promptforge.lib.json import canonical_json
+from prompts.digests import release_digest, seal_digest, version_digest, version_row_digest
 from prompts.models import Head, Prompt, PromptVersion, Release
 
 
@@ -78,10 +78,10 @@ def _versions(project: Project) -> Iterator[Finding]:
 def _version_fault(version: PromptVersion, expected: int, event: dict[str, Any] | None) -> str | None:
     if version.number != expected:
         return f"version {expected} is missing"
-    digest = digest_of("version.v1", version.type, version.content, version.variables, version.config)
+    digest = version_digest(version)
     if digest != bytes(version.digest):
         return f"version {version.number} does not have the text that its digest names"
-    if event is None or event.get("digest") != digest.hex():
+    if event is None or event.get("digest") != digest.hex() or event.get("row") != version_row_digest(version).hex():
         return f"version {version.number} is not the one that its event recorded"
     return None
 
@@ -125,29 +125,6 @@ def _release_fault(release: Release, previous: Release | None, event: dict[str, 
     return None
 
 
-def release_digest(r: Release) -> bytes:
-    """As the database computes it (`promptforge_release_digest`)."""
-    return digest_of(
-        "release.v1",
-        bytes(r.previous_digest).hex(),
-        r.pk,
-        r.prompt_id,
-        r.channel_id,
-        r.revision,
-        r.kind,
-        r.version_id,
-        bytes(r.version.digest).hex(),
-        r.canary_version_id,
-        r.canary_share,
-        r.salt,
-        r.promotion_id,
-        r.actor_id,
-        r.reason,
-        micros(r.at),
-        micros(r.recorded_at),
-    )
-
-
 def _heads(project: Project) -> Iterator[Finding]:
     newest: dict[tuple[int, int], Release] = {
         (row.prompt_id, row.channel_id): row
@@ -172,25 +149,6 @@ def _heads(project: Project) -> Iterator[Finding]:
 
 
 # --- Events and checkpoints ------------------------------------------------------------------------------------------
-def seal_digest(previous: bytes, seal: EventSeal) -> bytes:
-    """As the database computes it (`promptforge_seal_digest`)."""
-    e = seal.event
-    return digest_of(
-        "seal.v1",
-        previous.hex(),
-        seal.seq,
-        e.pk,
-        e.project_id,
-        e.kind,
-        e.actor_kind,
-        e.actor_id,
-        e.subject_kind,
-        e.subject_id,
-        e.data,
-        micros(e.at),
-    )
-
-
 def _seals(project: Project) -> Finding:
     subject, previous, expected = "chain of events", b"", 1
     for seal in (

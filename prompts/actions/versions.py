@@ -17,6 +17,7 @@ from promptforge.lib.json import canonical_json
 from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import require
 from prompts import templating
+from prompts.digests import version_row_digest
 from prompts.models import Prompt, PromptVersion
 from prompts.models.prompts import NAME_FORM, PromptType
 
@@ -66,9 +67,10 @@ def create_prompt(
     if kind not in PromptType.values:
         raise DomainError("bad_type", f"{shorten(kind)} is not a type of prompt: it is text or chat.")
     with refusals(), transaction.atomic():
-        prompt = Prompt.objects.create(
-            project=by.project, name=name, type=kind, description=description, tags=list(tags)
-        )
+        prompt = Prompt(project=by.project, name=name, type=kind, description=description, tags=list(tags))
+        if created_at is not None:
+            prompt.created_at = created_at
+        prompt.save()
         record(EventKind.PROMPT_CREATED, project_id=by.project.pk, actor=by.actor, subject=("prompt", prompt.pk))
         composed = compose(by=by, kind=kind, content=content, variables=variables, config=config or {})
         return prompt, _insert(by, prompt, composed, message, created_at)
@@ -184,7 +186,7 @@ def _insert(
         digest=b"",
     )
     prompt.next_number = version.number + 1
-    version.refresh_from_db(fields=["created_at", "digest"])
+    version.refresh_from_db(fields=["contributor", "created_at", "recorded_at", "digest"])
     record(
         EventKind.VERSION_SAVED,
         project_id=by.project.pk,
@@ -193,6 +195,7 @@ def _insert(
         prompt=prompt.pk,
         number=version.number,
         digest=bytes(version.digest).hex(),
+        row=version_row_digest(version).hex(),
     )
     return version
 
