@@ -1,0 +1,319 @@
+"""Invariant 1: versions, releases, reviews and events are never changed or deleted, whichever door is tried."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from celery import shared_task
+from django.apps import apps
+from django.core.management import call_command
+from django.db import connections, models
+from django.utils import timezone
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from accounts.models import BreakGlassGrant, Project, User
+from promptforge.lib import database, guards
+from promptforge.lib.cluster import ADMIN
+from prompts.actions.releases import break_glass
+from prompts.models import FreezeWindow, Prompt, Ratification, ReviewDismissal, Schedule
+from tests.guards.attacks import (
+    INSUFFICIENT_PRIVILEGE,
+    apply,
+    contents,
+    drop_references,
+    open_promotion,
+    passed_checks,
+    propose,
+    refused,
+    review,
+    run,
+    two_roles,
+)
+from tests.personas import Team
+
+SQL = guards.shipped_sql()
+FROZEN = sorted(guards.frozen_tables(SQL))
+# Rows that change but never go.
+KEPT = sorted(t.table for t in guards.triggers(SQL) if t.name.endswith("_kept"))
+NOT_TRUNCATED = sorted(t.table for t in guards.triggers(SQL) if t.name.endswith("_not_truncated"))
+MODEL = {model._meta.db_table: model for model in apps.get_models()}
+
+
+def wall(table: str) -> str:
+    """The name that a refusal by the table's freezing trigger carries."""
+    return "version_frozen" if table == "prompts_promptversion" else f"{table}_frozen"
+
+
+@pytest.fixture
+def everything(careful_team: Team) -> Team:
+    """A project in whose every frozen or kept table stands at least one row."""
+    team = careful_team
+    prompt = team.prompt(versions=2)
+    team.key()
+    BreakGlassGrant.objects.create(
+        project=team.project,
+        user=team.noor.user,
+        granted_by=team.farah.user,
+        expires_at=timezone.now() + timedelta(hours=1),
+    )
+    release = break_glass(
+        by=team.noor,
+        prompt=prompt,
+        channel=team.stable,
+        version=team.version(prompt, 1),
+        reason="The greeting insults every customer.",
+    )
+    Ratification.objects.create(release=release, ratified_by=team.cleo.user)
+    promotion = open_promotion(team, prompt, 2)
+    passed_checks(promotion)
+    ReviewDismissal.objects.create(
+        review=review(promotion, team.ben, "request_changes"), dismissed_by=team.cleo.user, reason="Settled by mail."
+    )
+    review(promotion, team.emil)
+    Schedule.objects.create(promotion=promotion, apply_at=timezone.now(), actor=team.cleo.user)
+    apply(team, promotion)
+    propose(team, team.cleo.user, required_approvals=2)
+    FreezeWindow.objects.create(
+        channel=team.stable,
+        starts_at=timezone.now() + timedelta(days=30),
+        ends_at=timezone.now() + timedelta(days=31),
+        reason="Holidays",
+        created_by=team.cleo.user,
+    )
+    return team
+
+
+def rows(table: str) -> models.QuerySet[Any]:
+    return MODEL[table]._base_manager.using("owner")
+
+
+def plain_column(table: str) -> str:
+    """A column of the table's own that an update may set without touching keys."""
+    for field in MODEL[table]._meta.concrete_fields:
+        if not field.primary_key and not field.is_relation:
+            return str(field.column)
+    return str(MODEL[table]._meta.concrete_fields[-1].column)
+
+
+def test_every_frozen_table_has_a_row(everything: Team) -> None:
+    counted = contents()
+    assert [table for table in {*FROZEN, *KEPT} if counted[table][0] == 0] == []
+
+
+@pytest.mark.parametrize("table", FROZEN)
+def test_a_row_is_not_updated(everything: Team, table: str) -> None:
+    with refused(wall(table), using="owner"):
+        run(f"UPDATE public.{table} SET {plain_column(table)} = {plain_column(table)}")
+
+
+@pytest.mark.parametrize("table", FROZEN + KEPT)
+def test_a_row_is_not_deleted(everything: Team, table: str) -> None:
+    """Also when no foreign key is left that would hold it."""
+    with refused(wall(table), using="owner"):
+        drop_references(table)
+        run(f"DELETE FROM public.{table}")
+
+
+@pytest.mark.parametrize("table", NOT_TRUNCATED)
+def test_a_table_is_not_truncated(everything: Team, table: str) -> None:
+    with refused(wall(table), using="owner"):
+        drop_references(table)
+        run(f"TRUNCATE public.{table}")
+
+
+@pytest.mark.parametrize("table", ["prompts_prompt", "accounts_project", "accounts_user"])
+def test_truncation_does_not_cascade_into_history(everything: Team, table: str) -> None:
+    before = contents()
+    with pytest.raises(Exception, match="are history|never changed or deleted"):
+        run(f"TRUNCATE public.{table} CASCADE")
+    assert contents() == before
+
+
+def first_fields(row: models.Model) -> list[str]:
+    return [f.name for f in row._meta.concrete_fields if not f.primary_key][:1]
+
+
+def save_it(table: str) -> None:
+    row = rows(table).first()
+    row.save(using="owner", force_update=True)
+
+
+def update_it(table: str) -> None:
+    field = rows(table).model._meta.pk.name
+    rows(table).update(**{field: models.F(field)})
+
+
+def bulk_update_it(table: str) -> None:
+    found = list(rows(table))
+    rows(table).bulk_update(found, first_fields(found[0]))
+
+
+def bulk_create_over_it(table: str) -> None:
+    row = rows(table).first()
+    rows(table).bulk_create([row], update_conflicts=True, unique_fields=["pk"], update_fields=first_fields(row))
+
+
+def delete_it(table: str) -> None:
+    found = rows(table).first()
+    rows(table).filter(pk=found.pk)._raw_delete("owner")
+
+
+def merge_over_it(table: str) -> None:
+    key = rows(table).model._meta.pk.column
+    column = plain_column(table)
+    run(
+        f"MERGE INTO public.{table} t USING public.{table} s ON t.{key} = s.{key} "
+        f"WHEN MATCHED THEN UPDATE SET {column} = s.{column}"
+    )
+
+
+def merge_it_away(table: str) -> None:
+    key = rows(table).model._meta.pk.column
+    run(f"MERGE INTO public.{table} t USING public.{table} s ON t.{key} = s.{key} WHEN MATCHED THEN DELETE")
+
+
+def update_through_a_join(table: str) -> None:
+    column = plain_column(table)
+    run(f"WITH changed AS (UPDATE public.{table} SET {column} = {column} RETURNING 1) SELECT count(*) FROM changed")
+
+
+def lock_and_update(table: str) -> None:
+    """What the admin's change form does."""
+    row = rows(table).select_for_update(of=("self",)).first()
+    row.save(using="owner")
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def rewrite_history(table: str) -> None:
+    run(f"UPDATE public.{table} SET {plain_column(table)} = {plain_column(table)}")
+
+
+def in_a_task(table: str) -> None:
+    rewrite_history.apply(args=[table], throw=True)
+
+
+DOORS: list[Callable[[str], None]] = [
+    save_it,
+    update_it,
+    bulk_update_it,
+    delete_it,
+    merge_over_it,
+    merge_it_away,
+    update_through_a_join,
+    lock_and_update,
+    in_a_task,
+]
+
+
+@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
+def test_no_door_leads_to_a_frozen_row(everything: Team, door: Callable[[str], None]) -> None:
+    for table in FROZEN:
+        with refused(wall(table), using="owner"):
+            if door is merge_it_away:
+                drop_references(table)
+            door(table)
+
+
+# These ask the insert guards first, which answer before a conflict is seen: what counts is that nothing changes.
+@pytest.mark.parametrize("table", FROZEN)
+def test_no_insert_turns_into_an_update(everything: Team, table: str) -> None:
+    before = contents()
+    with pytest.raises(Exception, match=r".") as told:
+        bulk_create_over_it(table)
+    assert str(getattr(told.value.__cause__, "sqlstate", ""))[:2] == "23"
+    with pytest.raises(Exception, match=r".") as told:
+        key, column = rows(table).model._meta.pk.column, plain_column(table)
+        run(
+            f"INSERT INTO public.{table} SELECT * FROM public.{table} "
+            f"ON CONFLICT ({key}) DO UPDATE SET {column} = EXCLUDED.{column}"
+        )
+    assert str(getattr(told.value.__cause__, "sqlstate", ""))[:2] == "23"
+    assert contents() == before, "ATTACK SUCCEEDED: an insert rewrote history"
+
+
+@pytest.mark.parametrize("table", FROZEN)
+def test_a_fixture_file_rewrites_nothing(everything: Team, table: str, tmp_path: Path) -> None:
+    """`loaddata` saves raw, past every method of the model."""
+    from django.core import serializers
+
+    row = rows(table).first()
+    text = serializers.serialize("json", [row])
+    fields = json.loads(text)
+    file = tmp_path / "rewritten.json"
+    file.write_text(json.dumps(fields))
+    before = contents()
+    with refused(wall(table), using="owner"):
+        call_command("loaddata", str(file), database="owner", verbosity=0)
+    assert contents() == before
+
+
+def test_deleting_a_parent_takes_no_history_along(everything: Team) -> None:
+    before = contents()
+    for parent in (Prompt.objects.first(), Project.objects.first(), User.objects.first(), everything.stable):
+        with pytest.raises(models.ProtectedError):
+            parent.delete()
+    with refused("prompts_prompt_frozen", using="owner"):
+        Prompt.objects.using("owner").all()._raw_delete("owner")
+    assert contents() == before
+
+
+def test_the_flush_of_django_is_refused(everything: Team) -> None:
+    before = contents()
+    with pytest.raises(Exception, match=r".") as told:
+        call_command("flush", database="owner", interactive=False, verbosity=0)
+    assert "history" in str(told.value.__cause__) + str(told.value.__cause__.__cause__)
+    assert contents() == before
+
+
+@pytest.mark.parametrize("table", FROZEN)
+@pytest.mark.parametrize("verb", ["UPDATE public.{table} SET {column} = {column}", "DELETE FROM public.{table}"])
+@two_roles
+def test_the_run_time_role_lacks_the_very_privilege(committed_db: str, table: str, verb: str) -> None:
+    with refused("", state=INSUFFICIENT_PRIVILEGE):
+        run(verb.format(table=table, column=plain_column(table)), using="default")
+
+
+@pytest.mark.parametrize("table", NOT_TRUNCATED)
+@two_roles
+def test_the_run_time_role_truncates_nothing(committed_db: str, table: str) -> None:
+    with refused("", state=INSUFFICIENT_PRIVILEGE):
+        run(f"TRUNCATE public.{table}", using="default")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE public.prompts_release DISABLE TRIGGER release_frozen",
+        "DROP TRIGGER release_frozen ON public.prompts_release",
+        "CREATE OR REPLACE FUNCTION public.promptforge_now() RETURNS timestamptz LANGUAGE sql AS 'SELECT now()'",
+        "CREATE FUNCTION public.promptforge_mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE SCHEMA mine",
+        "SET session_replication_role = replica",
+    ],
+)
+@two_roles
+def test_the_run_time_role_changes_no_guard(committed_db: str, statement: str) -> None:
+    with refused("", state=INSUFFICIENT_PRIVILEGE):
+        run(statement, using="default")
+
+
+@pytest.mark.skipif(database.is_external(), reason="only the embedded cluster's superuser is known to the tests")
+@pytest.mark.parametrize("table", FROZEN)
+def test_a_replica_session_is_refused_all_the_same(everything: Team, table: str) -> None:
+    """Ordinary triggers sleep in such a session; ours are ENABLE ALWAYS."""
+    before = contents()
+    parts = conninfo_to_dict(database.embedded().url(ADMIN)) | {"dbname": connections["owner"].settings_dict["NAME"]}
+    with psycopg.connect(make_conninfo(**parts), autocommit=True) as superuser:
+        superuser.execute("SET session_replication_role = replica")
+        for statement in (f"UPDATE public.{table} SET {plain_column(table)} = DEFAULT", f"DELETE FROM public.{table}"):
+            try:
+                superuser.execute(statement.encode())
+            except psycopg.Error as error:
+                assert (error.sqlstate, error.diag.constraint_name) == ("23514", wall(table))
+            else:
+                pytest.fail(f"ATTACK SUCCEEDED: {statement}", pytrace=False)
+    assert contents() == before
