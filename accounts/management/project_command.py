@@ -1,10 +1,11 @@
 """What commands share: finding the project and the person, and telling a refusal."""
 
 import json
+import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
 from accounts.models import Project, User
 from accounts.policies import Principal
@@ -22,7 +23,8 @@ class ProjectCommand(BaseCommand):
         try:
             return super().execute(*args, **options)
         except DomainError as refusal:
-            raise CommandError(f"{refusal.detail} ({refusal.code})") from refusal
+            self.stderr.write(f"{refusal.detail} ({refusal.code})")
+            sys.exit(1)
 
     def project(self, options: dict[str, Any]) -> Project:
         if options["project"]:

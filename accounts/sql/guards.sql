@@ -59,6 +59,11 @@ BEGIN
         PERFORM public.promptforge_refuse('grant_short', 'The right to break glass is given for 24 hours at most.');
     END IF;
     -- [end]
+    -- [grant_by_another]
+    IF (SELECT responsible_id FROM public.accounts_user WHERE id = NEW.granted_by_id) = NEW.user_id THEN
+        PERFORM public.promptforge_refuse('grant_not_to_oneself', 'Nobody gives themselves the right to break glass, through a key neither.');
+    END IF;
+    -- [end]
     RETURN NEW;
 END;
 $guard$;
