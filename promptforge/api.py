@@ -39,5 +39,5 @@ urlpatterns = [
     path("v1/", include("accounts.api.urls")),
     path("v1/", include("prompts.api.urls")),
     path("v1/", include("delivery.api.urls")),
-    re_path(r"^.*$", nothing_here),
+    re_path(r"", nothing_here),
 ]

@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Callable
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from django.http import HttpRequest, HttpResponse
 
@@ -38,11 +38,19 @@ class ReadableAddress:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        address = request.path + unquote(request.META.get("QUERY_STRING", ""), errors="replace")
-        if "\0" in address:
+        query = unquote_to_bytes(request.META.get("QUERY_STRING", ""))
+        if "\0" in request.path or b"\0" in query:
             return problem(
                 request, DomainError("nul_not_allowed", "The address holds the NUL character (%00). Leave it out.")
             )
-        if "\ufffd" in address:
+        if "\ufffd" in request.path or not _is_utf8(query):
             return problem(request, DomainError("invalid_utf8", "The address is not valid UTF-8, percent-encoded."))
         return self.get_response(request)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -20,7 +20,7 @@ from promptforge.lib.instants import parse_instant
 from promptforge.lib.json import canonical_json
 from promptforge.lib.pagination import PARAMETERS as PAGE_PARAMETERS
 from promptforge.lib.pagination import page
-from promptforge.lib.rest import StrictSerializer, Text, refuse_unknown_parameters
+from promptforge.lib.rest import Flag, StrictSerializer, Text, refuse_unknown_parameters
 from promptforge.lib.verdicts import require
 from prompts import templating
 from prompts.api.schemas import PROBLEM, PromptShape, ServedShape, page_of
@@ -41,7 +41,7 @@ class RenderRequest(StrictSerializer):
     at = Text(default=None, allow_null=True, help_text="RFC 3339: answer as the channel stood then.")
     variables = serializers.DictField(default=dict, help_text="A value for each variable, with its JSON type.")
     messages = serializers.DictField(default=dict, help_text="A list of messages for each placeholder of a chat.")
-    strict = serializers.BooleanField(default=False, help_text="An unknown variable is an error.")
+    strict = Flag(default=False, help_text="An unknown variable is an error.")
 
 
 _PARAMETERS = [

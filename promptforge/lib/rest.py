@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import DatabaseError, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions, serializers
@@ -74,6 +74,15 @@ class Whole(serializers.IntegerField):
         return int(super().to_internal_value(data))
 
 
+class Flag(serializers.BooleanField):
+    """true or false as JSON writes them; neither "true" nor 1 is one."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            raise serializers.ValidationError("true or false is expected here.", code="bad_value")
+        return data
+
+
 class StrictSerializer(serializers.Serializer[Any]):
     """A request's shape: unknown, read-only, missing and misfitting fields are refused, each with its pointer.
 
@@ -98,6 +107,8 @@ class StrictSerializer(serializers.Serializer[Any]):
     @classmethod
     def read(cls, request: Request) -> dict[str, Any]:
         """The request's body in this shape, or a refusal."""
+        if request.stream is None:
+            raise DomainError("body_required", "The request has no body; send a JSON document.")
         serializer = cls(data=request.data)
         try:
             serializer.is_valid(raise_exception=True)
@@ -107,7 +118,13 @@ class StrictSerializer(serializers.Serializer[Any]):
         return validated
 
 
-_FIELD_CODES = {"required": "field_required", "null": "bad_value", "invalid": "bad_value"}
+_FIELD_CODES = {
+    "required": "field_required",
+    "null": "bad_value",
+    "invalid": "bad_value",
+    "not_a_dict": "object_expected",
+    "not_a_list": "list_expected",
+}
 
 
 def _faults(detail: Any, pointer: str) -> list[Fault]:
@@ -184,6 +201,8 @@ def translate(exc: Exception) -> DomainError | None:
         return DomainError("not_found", "There is nothing at this address.")
     if isinstance(exc, PermissionDenied | exceptions.PermissionDenied):
         return DomainError("forbidden", "Your role does not allow this.")
+    if isinstance(exc, SuspiciousOperation):
+        return DomainError("bad_request", "The request could not be read: it holds too many parameters or a bad host.")
     if isinstance(exc, exceptions.APIException):
         return _of_framework(exc)
     return None
@@ -214,4 +233,13 @@ def key_in_url(request: HttpRequest) -> bool:
     return "pf_live_" in (target := urlsplit(request.get_full_path()).query) or "pf_dev_" in target
 
 
-__all__ = ["CanonicalJSONRenderer", "Response", "StrictJSONParser", "StrictSerializer", "Text", "Whole", "problem"]
+__all__ = [
+    "CanonicalJSONRenderer",
+    "Flag",
+    "Response",
+    "StrictJSONParser",
+    "StrictSerializer",
+    "Text",
+    "Whole",
+    "problem",
+]
