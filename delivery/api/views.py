@@ -26,7 +26,7 @@ from prompts import templating
 from prompts.api.schemas import PROBLEM, PromptShape, ServedShape, page_of
 from prompts.api.views import CreatePromptView
 from prompts.models import Head, Prompt, PromptVersion
-from prompts.reading import Resolved, find_prompt, resolve
+from prompts.reading import Resolved, find_channel, find_prompt, resolve
 from prompts.selectors import Selector, parse_selector
 from prompts.shapes import digest_text, prompt_shape
 
@@ -82,7 +82,6 @@ class FetchView(APIView):
     @extend_schema(operation_id="render_prompt", request=RenderRequest, responses={200: ServedShape, **PROBLEM})
     def post(self, request: Request, name: str) -> HttpResponse:
         require(self.principal.may_somewhere(Permission.READ))
-        refuse_unknown_parameters(request, ())
         asked = RenderRequest.read(request)
         selector = parse_selector(asked["version"])
         at = None if asked["at"] is None else parse_instant(asked["at"], "at")
@@ -127,6 +126,8 @@ class PromptsView(CreatePromptView):
 
     def _document(self, request: Request, prompts: Any, selector: Selector) -> HttpResponse:
         require(self.principal.may_select(selector.word))
+        if selector.channel is not None:
+            find_channel(self.principal, selector.channel)
         data = [served_body(resolved) for resolved in _resolve_all(prompts, selector)]
         document = canonical_json({"data": data, "next": None}).encode()
         if len(document) > LARGEST_DOCUMENT:

@@ -107,6 +107,7 @@ class StrictSerializer(serializers.Serializer[Any]):
     @classmethod
     def read(cls, request: Request) -> dict[str, Any]:
         """The request's body in this shape, or a refusal."""
+        refuse_unknown_parameters(request, ())
         if request.stream is None:
             raise DomainError("body_required", "The request has no body; send a JSON document.")
         serializer = cls(data=request.data)
