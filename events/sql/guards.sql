@@ -87,8 +87,10 @@ CREATE OR REPLACE FUNCTION public.promptforge_serving_update() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
 BEGIN
     -- [serving_forward]
-    IF NEW.project_id <> OLD.project_id OR (NEW.epoch = OLD.epoch AND NEW.generation < OLD.generation) THEN
-        PERFORM public.promptforge_refuse('serving_forward', 'A generation only advances; a new history takes a new epoch.');
+    -- The transaction is the one that advances: naming another would let that one change what is served unseen.
+    IF NEW.project_id <> OLD.project_id OR (NEW.epoch = OLD.epoch AND (NEW.generation <> OLD.generation + 1
+        OR NEW.transaction <> pg_current_xact_id()::text::bigint OR NEW.transaction = OLD.transaction)) THEN
+        PERFORM public.promptforge_refuse('serving_forward', 'A generation advances by one a transaction; a new history takes a new epoch.');
     END IF;
     -- [end]
     RETURN NEW;

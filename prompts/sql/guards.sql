@@ -32,7 +32,7 @@ CREATE OR REPLACE FUNCTION public.promptforge_key_opens(account bigint, scope te
 LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
     SELECT EXISTS (
         SELECT FROM public.accounts_apikey k JOIN public.accounts_user u ON u.id = k.service_account_id
-        WHERE u.id = account AND u.is_active AND k.project_id = project AND scope = ANY (k.scopes)
+        WHERE u.id = account AND u.kind = 'service' AND u.is_active AND k.project_id = project AND scope = ANY (k.scopes)
           AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > public.promptforge_now()));
 $guard$;
 
@@ -48,6 +48,11 @@ $guard$;
 CREATE OR REPLACE FUNCTION public.promptforge_prompt_insert() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
 BEGIN
+    -- [next_number_starts]
+    IF NEW.next_number <> 1 THEN
+        PERFORM public.promptforge_refuse('next_number_starts', 'The first version of a prompt is number 1.');
+    END IF;
+    -- [end]
     PERFORM pg_advisory_xact_lock_shared(20550, (NEW.project_id % 2147483647)::int);
     INSERT INTO public.prompts_head (prompt_id, channel_id, revision)
     SELECT NEW.id, c.id, 0 FROM public.prompts_channel c WHERE c.project_id = NEW.project_id;

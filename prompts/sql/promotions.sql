@@ -185,6 +185,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guar
 DECLARE
     release public.prompts_release;
 BEGIN
+    PERFORM public.promptforge_read_committed();
     SELECT * INTO STRICT release FROM public.prompts_release WHERE id = NEW.release_id;
     NEW.at := public.promptforge_now();
     -- [ratified_by_another]
@@ -215,7 +216,7 @@ BEGIN
     END IF;
     -- [end]
     -- [promotion_policy]
-    IF promotion.policy_id <> policy.id THEN
+    IF promotion.policy_id IS DISTINCT FROM policy.id THEN
         PERFORM public.promptforge_refuse('promotion_policy', 'The channel''s policy has changed since the promotion was opened.');
     END IF;
     -- [end]
