@@ -31,6 +31,11 @@ from prompts.models import (
 )
 from tests.personas import Team
 
+
+class Rollback(Exception):
+    """Ends a transaction or a savepoint without a trace."""
+
+
 INSUFFICIENT_PRIVILEGE = "42501"
 two_roles = pytest.mark.skipif(
     settings.DATABASES["default"]["USER"] == settings.DATABASES["owner"]["USER"],
@@ -160,7 +165,7 @@ def forge_release(
             prompt=prompt, channel=channel, version=version, actor=user, previous_digest=b"", digest=b"", **row | fields
         )
         if told:
-            _tell(EventKind.RELEASE_MADE, prompt, "release", release.pk, user)
+            tell(EventKind.RELEASE_MADE, prompt, "release", release.pk, user)
     return release
 
 
@@ -168,14 +173,15 @@ def forge_version(prompt: Prompt, author: User, *, told: bool = True, **fields: 
     """A version past every action, with its event."""
     number = 1 + PromptVersion.objects.filter(prompt_id=prompt.pk).count()
     row = {"number": number, "type": "text", "content": "Forged", "source": "Forged", "created_at": None, "digest": b""}
+    row |= {"author": author, "contributor": author}
     with transaction.atomic():
-        version = PromptVersion.objects.create(prompt=prompt, author=author, contributor=author, **row | fields)
+        version = PromptVersion.objects.create(prompt=prompt, **row | fields)
         if told:
-            _tell(EventKind.VERSION_SAVED, prompt, "version", version.pk, author)
+            tell(EventKind.VERSION_SAVED, prompt, "version", version.pk, author)
     return version
 
 
-def _tell(kind: EventKind, prompt: Prompt, subject: str, pk: int, user: User) -> None:
+def tell(kind: EventKind, prompt: Prompt, subject: str, pk: int, user: User) -> None:
     record(kind, project_id=prompt.project_id, actor=(user.kind, user.pk), subject=(subject, pk))
 
 

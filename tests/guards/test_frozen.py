@@ -29,6 +29,7 @@ from tests.guards.attacks import (
     passed_checks,
     propose,
     refused,
+    refused_beside,
     review,
     run,
     two_roles,
@@ -128,7 +129,7 @@ def test_a_table_is_not_truncated(everything: Team, table: str) -> None:
 @pytest.mark.parametrize("table", ["prompts_prompt", "accounts_project", "accounts_user"])
 def test_truncation_does_not_cascade_into_history(everything: Team, table: str) -> None:
     before = contents()
-    with pytest.raises(Exception, match="are history|never changed or deleted"):
+    with pytest.raises(Exception, match=r"are history|never changed or deleted"):
         run(f"TRUNCATE public.{table} CASCADE")
     assert contents() == before
 
@@ -155,6 +156,14 @@ def bulk_update_it(table: str) -> None:
 def bulk_create_over_it(table: str) -> None:
     row = rows(table).first()
     rows(table).bulk_create([row], update_conflicts=True, unique_fields=["pk"], update_fields=first_fields(row))
+
+
+def insert_over_it(table: str) -> None:
+    key, column = rows(table).model._meta.pk.column, plain_column(table)
+    run(
+        f"INSERT INTO public.{table} SELECT * FROM public.{table} "
+        f"ON CONFLICT ({key}) DO UPDATE SET {column} = EXCLUDED.{column}"
+    )
 
 
 def delete_it(table: str) -> None:
@@ -226,11 +235,7 @@ def test_no_insert_turns_into_an_update(everything: Team, table: str) -> None:
         bulk_create_over_it(table)
     assert str(getattr(told.value.__cause__, "sqlstate", ""))[:2] == "23"
     with pytest.raises(Exception, match=r".") as told:
-        key, column = rows(table).model._meta.pk.column, plain_column(table)
-        run(
-            f"INSERT INTO public.{table} SELECT * FROM public.{table} "
-            f"ON CONFLICT ({key}) DO UPDATE SET {column} = EXCLUDED.{column}"
-        )
+        insert_over_it(table)
     assert str(getattr(told.value.__cause__, "sqlstate", ""))[:2] == "23"
     assert contents() == before, "ATTACK SUCCEEDED: an insert rewrote history"
 
@@ -310,10 +315,6 @@ def test_a_replica_session_is_refused_all_the_same(everything: Team, table: str)
     with psycopg.connect(make_conninfo(**parts), autocommit=True) as superuser:
         superuser.execute("SET session_replication_role = replica")
         for statement in (f"UPDATE public.{table} SET {plain_column(table)} = DEFAULT", f"DELETE FROM public.{table}"):
-            try:
+            with refused_beside(wall(table)):
                 superuser.execute(statement.encode())
-            except psycopg.Error as error:
-                assert (error.sqlstate, error.diag.constraint_name) == ("23514", wall(table))
-            else:
-                pytest.fail(f"ATTACK SUCCEEDED: {statement}", pytrace=False)
     assert contents() == before

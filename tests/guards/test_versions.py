@@ -2,19 +2,22 @@
 
 import hashlib
 import threading
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connections, transaction
+from django.db import connections, transaction
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import Project
+from events.kinds import EventKind
 from prompts.actions.versions import create_prompt, save_version
 from prompts.models import Head, Prompt, PromptVersion
 from tests.guards.attacks import (
+    Rollback,
     chat,
     forge_release,
     forge_version,
@@ -23,6 +26,7 @@ from tests.guards.attacks import (
     refused,
     refused_beside,
     run,
+    tell,
     value,
 )
 from tests.personas import Team, make_team
@@ -48,9 +52,9 @@ def test_a_version_takes_the_next_number(team: Team, number: int) -> None:
 
 def test_a_rolled_back_save_leaves_no_gap(team: Team) -> None:
     prompt = team.prompt()
-    with pytest.raises(RuntimeError), transaction.atomic():
+    with suppress(Rollback), transaction.atomic():
         forge_version(prompt, team.ada.user)
-        raise RuntimeError
+        raise Rollback
     forge_version(prompt, team.ada.user)
     held(numbers(prompt), [1, 2], "numbers have no gap")
 
@@ -164,29 +168,22 @@ def test_the_person_behind_a_key_contributed(team: Team) -> None:
     held((version.author_id, version.contributor_id), (account.pk, team.emil.user.pk), "a key acts for its person")
 
 
-def test_a_false_digest_is_refused_even_without_the_trigger(team: Team) -> None:
-    """The CHECK stands behind the trigger that computes the digest."""
-    prompt = team.prompt()
-    with refused("version_digest_true", using="owner"):
-        run("DROP TRIGGER version_insert ON public.prompts_promptversion")
-        run(
-            "INSERT INTO public.prompts_promptversion (prompt_id, number, type, content, source, variables, config, includes, "
-            "message, author_id, contributor_id, created_at, recorded_at, digest) "
-            "SELECT prompt_id, 2, type, content, source, variables, config, includes, message, author_id, contributor_id, "
-            "created_at, recorded_at, sha256('a lie') FROM public.prompts_promptversion"
-        )
+COPY = (
+    "INSERT INTO public.prompts_promptversion (prompt_id, number, {same}, digest) "
+    "SELECT prompt_id, {number}, {same}, {digest} FROM public.prompts_promptversion"
+)
+SAME = "type, content, source, variables, config, includes, message, author_id, contributor_id, created_at, recorded_at"
 
 
-def test_a_number_stands_once_even_without_the_trigger(team: Team) -> None:
+@pytest.mark.parametrize(
+    ("constraint", "number", "digest"),
+    [("version_digest_true", 2, "sha256('a lie')"), ("version_number_once", 1, "digest")],
+)
+def test_constraints_stand_behind_the_trigger(team: Team, constraint: str, number: int, digest: str) -> None:
     team.prompt()
-    with refused("version_number_once", using="owner"):
+    with refused(constraint, using="owner"):
         run("DROP TRIGGER version_insert ON public.prompts_promptversion")
-        run(
-            "INSERT INTO public.prompts_promptversion (prompt_id, number, type, content, source, variables, config, includes, "
-            "message, author_id, contributor_id, created_at, recorded_at, digest) "
-            "SELECT prompt_id, 1, type, content, source, variables, config, includes, message, author_id, contributor_id, "
-            "created_at, recorded_at, digest FROM public.prompts_promptversion"
-        )
+        run(COPY.format(same=SAME, number=number, digest=digest))
 
 
 def test_a_version_comes_with_its_event(team: Team) -> None:
@@ -200,15 +197,10 @@ def test_a_version_s_event_is_not_taken_back(team: Team) -> None:
     prompt = team.prompt()
     with refused("version_told"):
         version = forge_version(prompt, team.ada.user, told=False)
-        point = transaction.savepoint()
-        run(
-            "INSERT INTO public.events_event (project_id, kind, actor_kind, actor_id, subject_kind, subject_id, data) "
-            "VALUES (%s, 'version.saved', 'person', %s, 'version', %s, '{}')",
-            [team.project.pk, team.ada.user.pk, version.pk],
-            using="default",
-        )
-        run("SET CONSTRAINTS ALL IMMEDIATE", using="default")
-        transaction.savepoint_rollback(point)
+        with suppress(Rollback), transaction.atomic():
+            tell(EventKind.VERSION_SAVED, prompt, "version", version.pk, team.ada.user)
+            run("SET CONSTRAINTS ALL IMMEDIATE", using="default")
+            raise Rollback
 
 
 def test_an_import_of_a_version_loses_against_the_closing(team: Team) -> None:
@@ -242,12 +234,8 @@ def test_text_of_all_planes_is_stored_byte_for_byte(team: Team, text: str) -> No
     assert PromptVersion.objects.get(pk=version.pk).content == text
 
 
-@pytest.mark.parametrize("text", ["  x \n", "é\r\n", "e\u0301", "\u202eevil", "\U000e0041", "\ufeffbom", "a\u0000b"])
+@pytest.mark.parametrize("text", ["  x \n", "é\r\n", "e\u0301", "\u202eevil", "\U000e0041", "\ufeffbom"])
 def test_nothing_trims_or_normalises(team: Team, text: str) -> None:
-    if "\0" in text:
-        with pytest.raises((ValueError, IntegrityError)):
-            forge_version(team.prompt(), team.ada.user, content=text, source=text)
-        return
-    prompt, version = create_prompt(by=team.ada, name="exact", content=text)
+    _, version = create_prompt(by=team.ada, name="exact", content=text)
     version.refresh_from_db()
     assert (version.content, version.source) == (text, text)
