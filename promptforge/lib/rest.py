@@ -202,14 +202,12 @@ def translate(exc: Exception) -> DomainError | None:
         return DomainError("not_found", "There is nothing at this address.")
     if isinstance(exc, PermissionDenied | exceptions.PermissionDenied):
         return DomainError("forbidden", "Your role does not allow this.")
-    if isinstance(exc, SuspiciousOperation):
-        return DomainError("bad_request", "The request could not be read: it holds too many parameters or a bad host.")
-    if isinstance(exc, exceptions.APIException):
+    if isinstance(exc, exceptions.APIException | SuspiciousOperation):
         return _of_framework(exc)
     return None
 
 
-def _of_framework(exc: exceptions.APIException) -> DomainError:
+def _of_framework(exc: Exception) -> DomainError:
     if isinstance(exc, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         return DomainError("not_authenticated", "Send an API key as `Authorization: Bearer …`, or sign in.")
     if isinstance(exc, exceptions.MethodNotAllowed):
