@@ -104,7 +104,7 @@ def _ledgers(project: Project) -> Iterator[Finding]:
             previous = release
         yield Finding(subject, broken)
     for event in told.values():
-        prompt, channel = _names(event)
+        prompt, channel = event["prompt"], event["channel"]
         yield Finding(
             f"ledger of {prompt} on {channel}", f"revision {event['revision']} was recorded by its event and is missing"
         )
@@ -170,15 +170,6 @@ def _told(project: Project, kind: EventKind) -> dict[int, dict[str, Any]]:
     """What the events of one kind recorded, by the id of their subject."""
     rows = Event.objects.filter(project_id=project.pk, kind=kind).values_list("subject_id", "data")
     return {subject: json.loads(data) for subject, data in rows.iterator(chunk_size=2000)}
-
-
-def _names(event: dict[str, Any]) -> tuple[str, str]:
-    head = (
-        Head.objects.select_related("prompt", "channel")
-        .filter(prompt_id=event["prompt"], channel_id=event["channel"])
-        .first()
-    )
-    return (head.prompt.name, head.channel.name) if head else ("a prompt that is gone", "a channel that is gone")
 
 
 def write_checkpoint() -> None:

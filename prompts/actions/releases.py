@@ -122,10 +122,10 @@ def cut_release(
         actor=by.actor,
         subject=("release", release.pk),
         move=kind.value,
-        prompt=head.prompt_id,
-        channel=head.channel_id,
+        prompt=head.prompt.name,
+        channel=head.channel.name,
         revision=release.revision,
-        version=version.pk,
+        version=version.number,
         digest=bytes(release.digest).hex(),
     )
     return release
@@ -133,7 +133,7 @@ def cut_release(
 
 def locked_head(prompt: Prompt, channel: Channel, expected_revision: int | None = None) -> Head:
     """The channel's head, held until the transaction ends; refused when it is not where the caller believes it is."""
-    head = Head.objects.locked().select_related("version").get(prompt=prompt, channel=channel)
+    head = Head.objects.locked().get(prompt=prompt, channel=channel)
     if expected_revision is not None and head.revision != expected_revision:
         live = None if head.version is None else head.version.number
         raise DomainError(

@@ -192,7 +192,7 @@ def _insert(
         project_id=by.project.pk,
         actor=by.actor,
         subject=("version", version.pk),
-        prompt=prompt.pk,
+        prompt=prompt.name,
         number=version.number,
         digest=bytes(version.digest).hex(),
         row=version_row_digest(version).hex(),
