@@ -134,6 +134,7 @@ def cut_release(
 def locked_head(prompt: Prompt, channel: Channel, expected_revision: int | None = None) -> Head:
     """The channel's head, held until the transaction ends; refused when it is not where the caller believes it is."""
     head = Head.objects.locked().get(prompt=prompt, channel=channel)
+    head.prompt, head.channel = prompt, channel
     if expected_revision is not None and head.revision != expected_revision:
         live = None if head.version is None else head.version.number
         raise DomainError(
