@@ -160,10 +160,9 @@ def forge_release(
     user = actor.user if isinstance(actor, Principal) else actor
     found = Head.objects.filter(prompt=prompt, channel=channel).first()
     row = {"revision": found.revision + 1 if found else 1, "kind": "promote", "reason": "", "at": None}
+    row |= {"previous_digest": b"", "digest": b""}
     with transaction.atomic():
-        release = Release.objects.create(
-            prompt=prompt, channel=channel, version=version, actor=user, previous_digest=b"", digest=b"", **row | fields
-        )
+        release = Release.objects.create(prompt=prompt, channel=channel, version=version, actor=user, **row | fields)
         if told:
             tell(EventKind.RELEASE_MADE, prompt, "release", release.pk, user)
     return release
