@@ -1,6 +1,6 @@
 """Forms of the admin's verbs about people and keys; each calls one action."""
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
@@ -15,13 +15,18 @@ from events.admin.seen import Done, VerbForm, projects_seen
 from promptforge.lib.errors import DomainError
 from promptforge.lib.verdicts import Verdict
 
+if TYPE_CHECKING:
+    _ProjectChoice = forms.ModelChoiceField[Project]
+else:
+    _ProjectChoice = forms.ModelChoiceField
+
 
 def words(text: str) -> list[str]:
     """What stands on lines of their own or between commas, without blanks around it."""
     return [word.strip() for word in text.replace("\n", ",").split(",") if word.strip()]
 
 
-class ProjectField(forms.ModelChoiceField):
+class ProjectField(_ProjectChoice):
     """One of the projects that may be seen."""
 
     def __init__(self) -> None:

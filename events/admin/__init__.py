@@ -1,0 +1,58 @@
+"""The memory in the admin: read by whoever may see the project, changed by nobody."""
+
+from django.contrib import admin
+
+from events.admin.seen import ProjectFilter, SeenAdmin, shown_as
+from events.models import Event, EventSeal, ServedChange, Serving
+
+
+@admin.register(Event)
+class EventAdmin(SeenAdmin):
+    project_lookup = "project_id"
+    shown = ("id", "project_id", "kind", "actor_kind", "actor_id", "subject_kind", "subject_id", "data", "at", "place")
+    list_display = ("at", "kind", "project_id", "actor", "subject", "data", "place")
+    list_filter = (ProjectFilter, "kind", "actor_kind", "subject_kind")
+    list_select_related = ("seal",)
+    search_fields = ("kind", "data")
+    date_hierarchy = "at"
+
+    @shown_as("Actor", "actor_id")
+    def actor(self, event: Event) -> str:
+        return f"{event.actor_kind} {event.actor_id}"
+
+    @shown_as("Subject", "subject_id")
+    def subject(self, event: Event) -> str:
+        return f"{event.subject_kind} {event.subject_id}"
+
+    @shown_as("Seal", "seal__seq")
+    def place(self, event: Event) -> int | None:
+        """The event's place in the chain of its project; none while its transaction is not committed."""
+        return event.seal.seq if hasattr(event, "seal") else None
+
+
+@admin.register(EventSeal)
+class EventSealAdmin(SeenAdmin):
+    project_lookup = "project_id"
+    shown = ("project_id", "seq", "event", "fingerprint")
+    list_display = ("seq", "project_id", "event", "fingerprint")
+    list_select_related = ("event",)
+    search_fields = ("event__kind",)
+
+    @shown_as("Digest")
+    def fingerprint(self, seal: EventSeal) -> str:
+        return f"sha256:{bytes(seal.digest).hex()}"
+
+
+@admin.register(Serving)
+class ServingAdmin(SeenAdmin):
+    project_lookup = "project_id"
+    shown = ("project_id", "generation", "epoch", "transaction")
+    list_display = ("project_id", "generation", "epoch")
+
+
+@admin.register(ServedChange)
+class ServedChangeAdmin(SeenAdmin):
+    project_lookup = "project_id"
+    shown = ("project_id", "generation", "kind", "subject_id")
+    list_display = ("generation", "project_id", "kind", "subject_id")
+    list_filter = (ProjectFilter, "kind")
