@@ -65,7 +65,8 @@ def _versions(project: Project) -> Iterator[Finding]:
     for prompt, versions in groupby(rows.iterator(chunk_size=2000), key=lambda version: version.prompt):
         broken, expected = None, 1
         for version in versions:
-            broken = broken or _version_fault(version, expected, told.pop(version.pk, None))
+            event = told.pop(version.pk, None)
+            broken = broken or _version_fault(version, expected, event)
             expected += 1
         if broken is None and prompt.next_number != expected:
             broken = f"the next number is {prompt.next_number}, and {expected} was expected: a version is missing"
@@ -73,6 +74,10 @@ def _versions(project: Project) -> Iterator[Finding]:
         yield Finding(f"versions of {prompt.name}", broken)
     for prompt in Prompt.objects.filter(project=project, next_number__gt=1).exclude(pk__in=seen):
         yield Finding(f"versions of {prompt.name}", f"{prompt.next_number - 1} versions are missing")
+    for event in told.values():
+        yield Finding(
+            f"versions of {event['prompt']}", f"version {event['number']} was recorded by its event and is missing"
+        )
 
 
 def _version_fault(version: PromptVersion, expected: int, event: dict[str, Any] | None) -> str | None:
@@ -100,7 +105,8 @@ def _ledgers(project: Project) -> Iterator[Finding]:
         subject = ""
         for release in releases:
             subject = f"ledger of {release.prompt.name} on {release.channel.name}"
-            broken = broken or _release_fault(release, previous, told.pop(release.pk, None))
+            event = told.pop(release.pk, None)
+            broken = broken or _release_fault(release, previous, event)
             previous = release
         yield Finding(subject, broken)
     for event in told.values():

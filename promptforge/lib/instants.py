@@ -21,4 +21,4 @@ def parse_instant(text: str, name: str) -> datetime:
 
 def format_instant(moment: datetime) -> str:
     """`2026-11-17T10:00:00.000000Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
