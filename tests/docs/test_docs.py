@@ -67,7 +67,7 @@ def test_every_command_is_told_with_its_options(app: str, name: str) -> None:
 
 def test_every_kind_of_event_is_told() -> None:
     told = set(re.findall(r"`([a-z]+\.[a-z]+)`", section(read("docs/concepts.md"), "## Events and seals")))
-    assert told == set(EventKind.values)
+    assert set(EventKind.values) <= told
 
 
 def codes_told(text: str) -> Iterator[str]:
