@@ -192,15 +192,8 @@ def open_promotion(
     at = head(prompt, channel)
     row = {"base_version_id": at.version_id, "base_revision": at.revision, "policy_id": channel.policy_id}
     opener = by or team.ada.user
-    promotion = Promotion.objects.create(
-        prompt=prompt,
-        channel=channel,
-        version=team.version(prompt, number),
-        opened_by=opener,
-        opener=opener,
-        diff_digest=b"",
-        **row | fields,
-    )
+    row |= {"opened_by": opener, "opener": opener, "diff_digest": b"", "version_id": team.version(prompt, number).pk}
+    promotion = Promotion.objects.create(prompt=prompt, channel=channel, **row | fields)
     promotion.refresh_from_db()
     return promotion
 

@@ -1,0 +1,235 @@
+"""Each rule and each trigger, broken alone, makes a named test fail because its attack then succeeds.
+
+A test that fails for another reason (a fixture that breaks, a look for the trigger itself) proves nothing here.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from promptforge.lib import guards
+from tests.plugin import ROOT
+
+SHIPPED = guards.shipped_sql()
+SUCCEEDED, WRONG = "ATTACK SUCCEEDED", "WRONG RESULT"
+
+
+class Entry(NamedTuple):
+    """The test that notices, and what it says when it does."""
+
+    test: str
+    sign: str = SUCCEEDED
+
+
+ACCOUNTS, EVENTS, FROZEN = "test_accounts.py::", "test_events.py::", "test_frozen.py::"
+LEDGER, PROMOTIONS = "test_heads_and_ledger.py::", "test_policies_and_promotions.py::"
+VERSIONS, BYPASSES = "test_versions.py::", "test_bypasses.py::"
+
+RULES = {
+    "read_committed": Entry(BYPASSES + "test_nothing_is_decided_on_a_snapshot[release-REPEATABLE READ]"),
+    "one_project": Entry(LEDGER + "test_one_transaction_changes_one_project"),
+    "serving_forward": Entry(EVENTS + "test_a_generation_only_advances_by_its_own_transaction[generation = 0]"),
+    "seal_of_project": Entry(EVENTS + "test_an_event_is_sealed_in_its_own_project_s_chain"),
+    "importing_closed": Entry(LEDGER + "test_importing_is_not_opened_again"),
+    "membership_of_person": Entry(ACCOUNTS + "test_a_service_account_is_no_member"),
+    "grant_short": Entry(ACCOUNTS + "test_a_grant_is_short[None]"),
+    "grant_by_another": Entry(ACCOUNTS + "test_nobody_grants_to_themselves_through_a_key"),
+    "key_kept": Entry(ACCOUNTS + "test_a_key_says_for_ever_what_it_said[scopes]"),
+    "key_ends_once": Entry(ACCOUNTS + "test_a_key_ends_once[unrevoke]"),
+    "next_number_starts": Entry(VERSIONS + "test_a_prompt_starts_at_number_one"),
+    "prompt_kept": Entry(VERSIONS + "test_a_prompt_keeps_what_callers_rely_on[name-other]"),
+    "next_number_counts": Entry(VERSIONS + "test_the_counter_is_not_moved_by_hand[99]"),
+    "version_number_next": Entry(VERSIONS + "test_a_version_takes_the_next_number[3]"),
+    "version_type": Entry(VERSIONS + "test_a_version_has_its_prompt_s_type"),
+    "version_includes": Entry(VERSIONS + "test_a_version_includes_its_own_project_only"),
+    "version_dated_by_import": Entry(VERSIONS + "test_an_import_is_not_dated_ahead"),
+    "channel_policy_newest": Entry(PROMOTIONS + "test_a_channel_points_at_its_newest_policy"),
+    "policy_revision_next": Entry(PROMOTIONS + "test_policies_are_numbered_without_a_gap[3]"),
+    "policy_four_eyes": Entry(PROMOTIONS + "test_another_person_who_may_configure_approves_it[cleo]"),
+    "freeze_lifted_once": Entry(PROMOTIONS + "test_a_freeze_is_lifted_and_not_changed[ends_at]"),
+    "head_starts_empty": Entry(LEDGER + "test_no_head_stands_between_two_projects"),
+    "head_follows_ledger": Entry(LEDGER + "test_a_head_is_not_moved_back_along_its_ledger"),
+    "version_told": Entry(VERSIONS + "test_a_version_comes_with_its_event"),
+    "version_still_importing": Entry(VERSIONS + "test_an_import_of_a_version_loses_against_the_closing"),
+    "release_told": Entry(LEDGER + "test_a_release_comes_with_its_event"),
+    "import_still_open": Entry(LEDGER + "test_an_import_loses_against_the_closing"),
+    "promotion_on_the_present": Entry(PROMOTIONS + "test_a_promotion_is_opened_on_the_present"),
+    "promotion_closes_once": Entry(PROMOTIONS + "test_an_open_promotion_is_not_changed"),
+    "promotion_applied_by_release": Entry(PROMOTIONS + "test_a_promotion_is_applied_by_its_release_alone"),
+    "promotion_closed": Entry(PROMOTIONS + "test_a_closed_promotion_takes_no_review"),
+    "review_right": Entry(PROMOTIONS + "test_only_who_may_review_decides[noor-approve]"),
+    "review_diff": Entry(PROMOTIONS + "test_another_diff_is_not_approved"),
+    "four_eyes": Entry(PROMOTIONS + "test_whoever_opened_does_not_approve"),
+    "dismissal_right": Entry(PROMOTIONS + "test_only_who_may_release_dismisses[ada]"),
+    "check_of_this_promotion": Entry(PROMOTIONS + "test_a_check_speaks_of_its_promotion[version]"),
+    "check_has_owner": Entry(PROMOTIONS + "test_nobody_stores_a_check_that_nothing_owns[evaluation]"),
+    "schedule_of_open": Entry(PROMOTIONS + "test_only_an_open_promotion_is_scheduled"),
+    "ratified_by_another": Entry(LEDGER + "test_another_person_who_may_release_ratifies[breaker]"),
+    "promotion_open": Entry(PROMOTIONS + "test_a_promotion_expires"),
+    "promotion_base": Entry(PROMOTIONS + "test_the_live_version_has_not_moved_since"),
+    "promotion_policy": Entry(PROMOTIONS + "test_a_policy_swapped_in_the_same_transaction_helps_nobody"),
+    "promotion_objection": Entry(PROMOTIONS + "test_a_request_for_changes_stands[comment]"),
+    "promotion_approvals": Entry(PROMOTIONS + "test_nothing_goes_live_without_an_approval"),
+    "promotion_groups": Entry(PROMOTIONS + "test_every_review_group_approves[groups0]"),
+    "promotion_checks": Entry(PROMOTIONS + "test_a_required_check_has_passed_freshly[failed]"),
+    "release_of_its_prompt": Entry(LEDGER + "test_another_prompt_s_version_is_not_released"),
+    "stale_head": Entry(LEDGER + "test_a_release_takes_the_next_revision[3]"),
+    "kind_not_available": Entry(LEDGER + "test_releases_in_steps_are_not_available[canary_start]"),
+    "release_without_promotion": Entry(LEDGER + "test_only_a_promote_carries_out_a_promotion[rollback]"),
+    "import_open": Entry(LEDGER + "test_importing_ends_with_the_first_release_of_its_own"),
+    "import_in_order": Entry(LEDGER + "test_imports_bring_rising_dates[at2]"),
+    "release_dated_here": Entry(LEDGER + "test_a_release_is_dated_by_the_database"),
+    "archived": Entry(LEDGER + "test_an_archived_prompt_is_released_no_further"),
+    "already_live": Entry(LEDGER + "test_what_is_live_is_not_promoted_again"),
+    "freeze": Entry(LEDGER + "test_a_freeze_stops_every_forward_move_and_no_rollback"),
+    "release_right": Entry(LEDGER + "test_releasing_takes_the_right[superuser]"),
+    "promotion_matches": Entry(PROMOTIONS + "test_an_approved_version_is_not_swapped"),
+    "promotion_required": Entry(PROMOTIONS + "test_a_protected_channel_takes_no_direct_release"),
+    "rollback_reason": Entry(LEDGER + "test_a_rollback_takes_a_reason[]"),
+    "rollback_right": Entry(LEDGER + "test_a_rollback_takes_the_right[noor]"),
+    "rollback_target_never_live": Entry(LEDGER + "test_the_target_is_another_version"),
+    "rollback_target_withdrawn": Entry(LEDGER + "test_what_was_rolled_back_does_not_return_by_a_rollback"),
+    "break_glass_reason": Entry(LEDGER + "test_breaking_glass_takes_a_long_reason[too short]"),
+    "break_glass_right": Entry(LEDGER + "test_breaking_glass_takes_a_grant_that_holds[grant]"),
+    "break_glass_moves": Entry(LEDGER + "test_breaking_glass_moves_something"),
+}
+
+# Triggers that refuse by a rule of their function, or derive what the test misses; the walls follow below.
+TRIGGERS = {
+    "event_insert": Entry(EVENTS + "test_an_event_is_dated_by_the_database", WRONG),
+    "event_seal": Entry(EVENTS + "test_every_event_is_sealed_by_its_commit", WRONG),
+    "seal_insert": Entry(EVENTS + "test_an_event_is_sealed_in_its_own_project_s_chain"),
+    "serving_update": Entry(EVENTS + "test_a_generation_only_advances_by_its_own_transaction[generation = 0]"),
+    "project_insert": Entry(ACCOUNTS + "test_a_new_project_has_its_serving_row", WRONG),
+    "project_update": Entry(LEDGER + "test_importing_is_not_opened_again"),
+    "membership_write": Entry(ACCOUNTS + "test_a_service_account_is_no_member"),
+    "membership_groups": Entry(ACCOUNTS + "test_groups_follow_the_membership_through_every_door[sql]", WRONG),
+    "grant_insert": Entry(ACCOUNTS + "test_a_grant_is_short[None]"),
+    "key_update": Entry(ACCOUNTS + "test_a_key_says_for_ever_what_it_said[scopes]"),
+    "key_publish": Entry(EVENTS + "test_each_change_advances_the_generation_once_and_says_what[key]", WRONG),
+    "membership_publish": Entry(EVENTS + "test_each_change_advances_the_generation_once_and_says_what[leaver]", WRONG),
+    "prompt_insert": Entry(VERSIONS + "test_a_new_prompt_has_an_empty_head_on_every_channel", WRONG),
+    "prompt_update": Entry(VERSIONS + "test_a_prompt_keeps_what_callers_rely_on[name-other]"),
+    "version_insert": Entry(VERSIONS + "test_only_imports_bring_dates"),
+    "version_counted": Entry(VERSIONS + "test_the_counter_follows_each_version", WRONG),
+    "channel_insert": Entry(LEDGER + "test_a_new_channel_gives_every_prompt_an_empty_head", WRONG),
+    "channel_update": Entry(PROMOTIONS + "test_a_channel_points_at_its_newest_policy"),
+    "policy_insert": Entry(PROMOTIONS + "test_another_person_who_may_configure_approves_it[cleo]"),
+    "policy_pointed": Entry(PROMOTIONS + "test_the_channel_follows_its_newest_policy", WRONG),
+    "freeze_update": Entry(PROMOTIONS + "test_a_freeze_is_lifted_and_not_changed[ends_at]"),
+    "release_applied": Entry(LEDGER + "test_the_head_follows_its_ledger", WRONG),
+    "head_insert": Entry(LEDGER + "test_no_head_stands_between_two_projects"),
+    "head_update": Entry(LEDGER + "test_a_head_is_not_moved_back_along_its_ledger"),
+    "prompt_publish": Entry(EVENTS + "test_each_change_advances_the_generation_once_and_says_what[prompt]", WRONG),
+    "channel_publish": Entry(EVENTS + "test_each_change_advances_the_generation_once_and_says_what[channel]", WRONG),
+    "version_publish": Entry(VERSIONS + "test_a_version_comes_with_its_event"),
+    "release_publish": Entry(LEDGER + "test_a_release_comes_with_its_event"),
+    "release_insert": Entry(LEDGER + "test_a_release_is_dated_by_the_database"),
+    "ratification_insert": Entry(LEDGER + "test_another_person_who_may_release_ratifies[breaker]"),
+    "promotion_insert": Entry(PROMOTIONS + "test_a_promotion_is_opened_on_the_present"),
+    "promotion_update": Entry(PROMOTIONS + "test_an_open_promotion_is_not_changed"),
+    "review_insert": Entry(PROMOTIONS + "test_whoever_opened_does_not_approve"),
+    "dismissal_insert": Entry(PROMOTIONS + "test_only_who_may_release_dismisses[ada]"),
+    "check_insert": Entry(PROMOTIONS + "test_nobody_stores_a_check_that_nothing_owns[evaluation]"),
+    "schedule_insert": Entry(PROMOTIONS + "test_only_an_open_promotion_is_scheduled"),
+}
+
+# Walls: one attack a kind, aimed at each table alone.
+WALLS = {
+    "_frozen": FROZEN + "test_a_row_is_not_updated[{table}]",
+    "_kept": FROZEN + "test_a_row_is_not_deleted[{table}]",
+    "_not_truncated": FROZEN + "test_a_table_is_not_truncated[{table}]",
+}
+# One of each sort for every run; the others take their turn in the full one.
+SAMPLE = ("four_eyes", "promotion_checks", "release_told", "release_frozen", "head_update", "event_seal")
+
+_FUNCTION = re.compile(r"CREATE OR REPLACE FUNCTION .*?\$guard\$.*?\$guard\$;", re.DOTALL)
+
+
+class Sabotage(NamedTuple):
+    name: str
+    sql: str
+    entry: Entry
+
+
+def entry_of(trigger: guards.Trigger) -> Entry | None:
+    for ending, test in WALLS.items():
+        if trigger.name.endswith(ending):
+            return Entry(test.format(table=trigger.table))
+    return TRIGGERS.get(trigger.name)
+
+
+def without(rule: str) -> str:
+    """The one function that has this rule, without it."""
+    kept = set(_FUNCTION.findall(SHIPPED))
+    return "\n".join(text for text in _FUNCTION.findall(guards.without_rule(SHIPPED, rule)) if text not in kept)
+
+
+def sabotages() -> list[Sabotage]:
+    broken = [Sabotage(rule, without(rule), entry) for rule, entry in RULES.items()]
+    for trigger in guards.triggers(SHIPPED):
+        if entry := entry_of(trigger):
+            broken.append(Sabotage(trigger.name, f"DROP TRIGGER {trigger.name} ON public.{trigger.table}", entry))
+    return broken
+
+
+def batches(size: int) -> list[list[Sabotage]]:
+    """Groups for one process each, in which no test occurs twice."""
+    found: list[list[Sabotage]] = []
+    for sabotage in sabotages():
+        for group in found:
+            if len(group) < size and sabotage.entry.test not in {other.entry.test for other in group}:
+                group.append(sabotage)
+                break
+        else:
+            found.append([sabotage])
+    return found
+
+
+def unnoticed(group: list[Sabotage], directory: Path) -> list[str]:
+    """Those sabotages whose test did not fail as it should, with what it said."""
+    tests = [f"tests/guards/{sabotage.entry.test}" for sabotage in group]
+    file = directory / "sabotages.json"
+    file.write_text(json.dumps({test: sabotage.sql for test, sabotage in zip(tests, group, strict=True)}))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.guards.sabotage_plugin", "-p", "no:cacheprovider"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(
+        [*command, *tests],
+        cwd=ROOT,
+        env=environment | {"SABOTAGES": str(file)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    answers_file = file.with_suffix(".answers")
+    assert answers_file.exists(), done.stdout + done.stderr
+    answers = json.loads(answers_file.read_text())
+    return [
+        f"{sabotage.name}: {test}: {answers.get(test, done.stdout)[-1500:]}"
+        for test, sabotage in zip(tests, group, strict=True)
+        if not answers.get(test, "").startswith("call failed") or sabotage.entry.sign not in answers[test]
+    ]
+
+
+def test_every_rule_and_every_trigger_has_its_sabotage() -> None:
+    assert sorted(RULES) == sorted(guards.rules(SHIPPED))
+    assert [trigger.name for trigger in guards.triggers(SHIPPED) if entry_of(trigger) is None] == []
+    assert set(TRIGGERS) <= {trigger.name for trigger in guards.triggers(SHIPPED)}
+    assert [sabotage.name for sabotage in sabotages() if not sabotage.sql] == []
+
+
+def test_a_sample_of_broken_guards_is_noticed(tmp_path: Path) -> None:
+    assert unnoticed([sabotage for sabotage in sabotages() if sabotage.name in SAMPLE], tmp_path) == []
+
+
+@pytest.mark.full
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("group", batches(25), ids=lambda group: group[0].name)
+def test_every_broken_guard_is_noticed(group: list[Sabotage], tmp_path: Path) -> None:
+    assert unnoticed(group, tmp_path) == []
