@@ -60,21 +60,34 @@ class SessionAuthentication(BaseAuthentication):
             raise DomainError("csrf_failed", "Send the CSRF token as X-CSRFToken with what changes something.")
 
 
-class Authenticated(BasePermission):
-    """Lets nobody in who is not signed in, and settles in which project the request acts (`request.principal`)."""
+class SignedIn(BasePermission):
+    """Lets nobody in who is not signed in."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not isinstance(request.user, User):
             raise DomainError("not_authenticated", "Send an API key as `Authorization: Bearer …`, or sign in.")
+        return True
+
+
+class Authenticated(SignedIn):
+    """Besides, settles in which project the request acts (`view.principal`)."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        super().has_permission(request, view)
         view.principal = principal_of(request)
         return True
 
 
+def caller_of(request: Request) -> tuple[User, ApiKey | None]:
+    """Who asks, and with which key."""
+    assert isinstance(request.user, User)
+    return request.user, request.auth if isinstance(request.auth, ApiKey) else None
+
+
 def principal_of(request: Request) -> Principal:
     """A key acts in its own project; a person names one by header, unless in exactly one."""
-    user, key, named = request.user, request.auth, request.headers.get(PROJECT_HEADER)
-    assert isinstance(user, User)
-    if isinstance(key, ApiKey):
+    (user, key), named = caller_of(request), request.headers.get(PROJECT_HEADER)
+    if key is not None:
         if named is not None and named != key.project.name:
             raise _no_project(named)
         return Principal(user, key.project, key)

@@ -155,7 +155,9 @@ class NewKeyForm(InProjectForm):
     warning = "The key is shown once, on the next page, and stored nowhere. You answer for what it does."
     project = ProjectField()
     name = forms.CharField(max_length=100, widget=AdminTextInputWidget, help_text="Who uses it.")
-    scopes = forms.MultipleChoiceField(choices=Scope.choices, widget=forms.CheckboxSelectMultiple)
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, scope) for scope in Scope.values], widget=forms.CheckboxSelectMultiple
+    )
     channels = forms.CharField(
         required=False,
         widget=AdminTextInputWidget,

@@ -51,6 +51,14 @@ class Principal:
             return ALLOWED
         return denied("forbidden", f"Your role in {self.project} does not let you {_VERB[permission]}.")
 
+    def may_with_scope(self, permission: Permission, scope: Scope) -> Verdict:
+        """What a person needs a permission for in the project and a key a scope of its own."""
+        if self.key is None:
+            return self.may(permission)
+        if scope in self.key.scopes:
+            return ALLOWED
+        return denied("key_scope", f"The key {self.key.public_id} lacks the scope {scope}.")
+
     def may_somewhere(self, permission: Permission) -> Verdict:
         """Whether it could be allowed on some prompt of the project: what is asked before a request's body is read."""
         if self.key is not None or holds(self.user, permission, self.project) or self._holds_on_some_prompt(permission):

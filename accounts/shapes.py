@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey, BreakGlassGrant, Membership, Project, User
 from promptforge.lib.ids import encode
 from promptforge.lib.instants import format_instant
 
@@ -29,3 +29,26 @@ def key_shape(key: ApiKey) -> dict[str, Any]:
         "expires_at": None if key.expires_at is None else format_instant(key.expires_at),
         "revoked_at": None if key.revoked_at is None else format_instant(key.revoked_at),
     }
+
+
+def member_shape(membership: Membership) -> dict[str, Any]:
+    """Needs the user."""
+    return {
+        "id": encode("mem", membership.pk),
+        "email": membership.user.email,
+        "name": membership.user.name,
+        "roles": membership.roles,
+    }
+
+
+def grant_shape(grant: BreakGlassGrant) -> dict[str, Any]:
+    return {
+        "permission": "break_glass",
+        "member": actor_shape(grant.user),
+        "granted_by": actor_shape(grant.granted_by),
+        "expires_at": format_instant(grant.expires_at),
+    }
+
+
+def project_shape(project: Project) -> dict[str, Any]:
+    return {"name": project.name, "created_at": format_instant(project.created_at), "importing": project.importing}

@@ -61,6 +61,8 @@ AUTHENTICATION_BACKENDS = [
 # guardian's anonymous user would be a row that holds permissions; nobody who is not signed in holds any.
 ANONYMOUS_USER_NAME = None
 LOGIN_URL = "admin:login"
+SIGN_IN_PATH = "admin/login/"
+LOGIN_REDIRECT_URL = "admin:index"
 
 # --- Application ----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -180,6 +182,10 @@ CHECKPOINT_FILE = VAR / "checkpoints.jsonl"
 
 # --- What can hold a promotion back: name -> dotted path of its check; a required name that is missing here is failed.
 PROMOTION_CHECKS: dict[str, str] = {}
+
+# --- Rates, per caller: writes a second, and how many at once after a pause ------------------------------------------
+RATE_WRITE = env.int("PROMPTFORGE_RATE_WRITE", default=50)
+BURST_WRITE = 2 * RATE_WRITE if "PROMPTFORGE_RATE_WRITE" in env.ENVIRON else 200
 
 # --- REST -----------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

@@ -1,8 +1,10 @@
 """The site map."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
+from accounts.sign_in import SignIn
 from promptforge import views
 
 admin.site.site_header = admin.site.site_title = "PromptForge"
@@ -13,6 +15,7 @@ urlpatterns = [
     path("docs/errors", views.errors, name="errors"),
     path("livez", views.livez),
     path("readyz", views.readyz),
+    path(settings.SIGN_IN_PATH, SignIn.as_view()),  # before the admin's own, which does not note when it was
     path("admin/", admin.site.urls),
     path("api/", include("promptforge.api")),
 ]

@@ -7,7 +7,8 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from accounts.shapes import actor_shape
 from promptforge.lib.ids import encode
 from promptforge.lib.instants import format_instant
-from prompts.models import Prompt, PromptVersion, Release
+from prompts.models import ChannelPolicy, FreezeWindow, PolicyChange, Prompt, PromptVersion, Release
+from prompts.models.channels import POLICY_FIELDS
 
 
 def digest_text(digest: bytes | memoryview) -> str:
@@ -92,3 +93,39 @@ def release_shape(release: Any) -> dict[str, Any]:
         "at": format_instant(release.at),
         "digest": digest_text(release.digest),
     }
+
+
+def channel_shape(channel: Any) -> dict[str, Any]:
+    """Needs the policy, and the freeze windows that were not lifted as `standing_freezes`."""
+    policy = channel.policy
+    return {
+        "name": channel.name,
+        "protected": policy is None or policy.protects,
+        "policy": None if policy is None else _policy_fields(policy),
+        "freezes": [freeze_shape(freeze) for freeze in channel.standing_freezes],
+    }
+
+
+def freeze_shape(freeze: FreezeWindow) -> dict[str, Any]:
+    return {
+        "id": encode("frz", freeze.pk),
+        "from": format_instant(freeze.starts_at),
+        "to": format_instant(freeze.ends_at),
+        "reason": freeze.reason,
+    }
+
+
+def policy_change_shape(change: PolicyChange) -> dict[str, Any]:
+    return {
+        "id": encode("pol", change.pk),
+        "channel": change.channel.name,
+        "policy": _policy_fields(change),
+        "status": "waiting",
+        "author": actor_shape(change.author),
+        "reason": change.reason,
+        "at": format_instant(change.at),
+    }
+
+
+def _policy_fields(policy: ChannelPolicy | PolicyChange) -> dict[str, Any]:
+    return {name: getattr(policy, name) for name in POLICY_FIELDS}

@@ -3,9 +3,10 @@
 import hashlib
 import hmac
 import re
+import secrets
 from collections.abc import Iterable
-from datetime import datetime
-from typing import NamedTuple
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -24,6 +25,7 @@ from promptforge.lib.tokens import new_token, public_id_of
 from promptforge.lib.verdicts import require
 
 PATTERN_FORM = re.compile(r"^[A-Za-z0-9._/*-]{1,200}$")
+LONGEST_OVERLAP_HOURS = 7 * 24
 CHANNEL_FORM = re.compile(r"^[a-z][a-z0-9-]{0,62}$")
 
 
@@ -51,24 +53,16 @@ def create_key(
         require(by.may(Permission.ADMINISTER))
     scope_list, channel_list, pattern_list = list(dict.fromkeys(scopes)), list(channels), list(prompts)
     _check(name, scope_list, channel_list, pattern_list, expires_at)
-    token = new_token("live" if settings.PRODUCTION else "dev")
-    hash_key = keyring.current("api-key")
     with refusals(), transaction.atomic():
         account = User(
-            kind=User.Kind.SERVICE,
-            email=f"{token.public_id.lower()}-{project.pk}@service.invalid",
-            name=name,
-            responsible=responsible,
+            kind=User.Kind.SERVICE, email=f"{secrets.token_hex(10)}@service.invalid", name=name, responsible=responsible
         )
         account.set_unusable_password()
         account.save()
-        key = ApiKey.objects.create(
+        made = _insert(
             project=project,
             service_account=account,
             name=name,
-            public_id=token.public_id,
-            hash_key_id=hash_key.id,
-            secret_hash=_hash(token.text, hash_key.secret),
             scopes=scope_list,
             channels=channel_list,
             prompts=pattern_list,
@@ -80,10 +74,43 @@ def create_key(
             EventKind.KEY_CREATED,
             project_id=project.pk,
             actor=by.actor if by else SYSTEM,
-            subject=("key", key.pk),
+            subject=("key", made.key.pk),
             scopes=scope_list,
         )
-    return NewKey(key, token.text)
+    return made
+
+
+def rotate_key(*, key: ApiKey, overlap_hours: int, by: Principal | None) -> NewKey:
+    """Make the successor of a key, with the same reach; the old one ends after the overlap."""
+    if by is not None:
+        require(by.may(Permission.ADMINISTER))
+    if not 0 <= overlap_hours <= LONGEST_OVERLAP_HOURS:
+        raise DomainError("bad_value", f"The overlap is 0 to {LONGEST_OVERLAP_HOURS} hours (7 days).")
+    with refusals(), transaction.atomic():
+        locked = ApiKey.objects.select_for_update().get(pk=key.pk)
+        if locked.revoked_at is not None:
+            raise DomainError("key_revoked", f"The key {key.public_id} was revoked. Make a new one instead.")
+        made = _insert(
+            project=locked.project,
+            service_account=locked.service_account,
+            name=locked.name,
+            scopes=locked.scopes,
+            channels=locked.channels,
+            prompts=locked.prompts,
+            rate_fetch=locked.rate_fetch,
+            created_by=by.user if by else locked.created_by,
+        )
+        ends = timezone.now() + timedelta(hours=overlap_hours)
+        locked.expires_at = min(locked.expires_at or ends, ends)
+        locked.save(update_fields=["expires_at"])
+        record(
+            EventKind.KEY_ROTATED,
+            project_id=locked.project_id,
+            actor=by.actor if by else SYSTEM,
+            subject=("key", made.key.pk),
+            overlap_hours=overlap_hours,
+        )
+    return made
 
 
 def revoke_key(*, key: ApiKey, by: Principal | None) -> ApiKey:
@@ -123,6 +150,19 @@ def recognise_key(text: str) -> ApiKey:
     if key.has_expired(key.database_now):
         raise DomainError("key_expired", f"The key {public_id} has expired. Make another.")
     return key
+
+
+def _insert(**fields: Any) -> NewKey:
+    """A fresh secret in a row of its own; only its keyed hash is stored."""
+    token = new_token("live" if settings.PRODUCTION else "dev")
+    hash_key = keyring.current("api-key")
+    key = ApiKey.objects.create(
+        public_id=token.public_id,
+        hash_key_id=hash_key.id,
+        secret_hash=_hash(token.text, hash_key.secret),
+        **fields,
+    )
+    return NewKey(key, token.text)
 
 
 def _hash(text: str, secret: bytes) -> bytes:

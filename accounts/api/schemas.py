@@ -54,6 +54,26 @@ class NewKeyShape(KeyShape):
     key = serializers.CharField(help_text="The secret, shown this once.")
 
 
+class MemberShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    email = serializers.CharField()
+    name = serializers.CharField(allow_blank=True)
+    roles = serializers.ListField(child=serializers.CharField())
+
+
+class GrantShape(serializers.Serializer[Any]):
+    permission = serializers.ChoiceField(["break_glass"])
+    member = ActorShape()
+    granted_by = ActorShape()
+    expires_at = serializers.DateTimeField()
+
+
+class ProjectShape(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    importing = serializers.BooleanField()
+
+
 def page_of(shape: type[serializers.Serializer[Any]]) -> Any:
     """`{"data": […], "next": cursor | null}`."""
     return inline_serializer(

@@ -1,19 +1,19 @@
 """API keys by REST."""
 
-from typing import Any
-
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from accounts.actions.api_keys import create_key, revoke_key
+from accounts.actions.api_keys import LONGEST_OVERLAP_HOURS, create_key, revoke_key, rotate_key
+from accounts.admission import idempotent
+from accounts.api.door import DoorView
 from accounts.api.schemas import PROBLEM, KeyShape, NewKeyShape, page_of
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey
 from accounts.policies import Principal
 from accounts.roles import Permission
 from accounts.shapes import key_shape
+from accounts.sign_in import require_recent_sign_in
 from promptforge.lib.errors import DomainError
 from promptforge.lib.ids import decode
 from promptforge.lib.instants import parse_instant
@@ -33,9 +33,11 @@ class NewKey(StrictSerializer):
     rate_fetch = Whole(default=None, allow_null=True, min_value=1, max_value=1_000_000)
 
 
-class KeysView(APIView):
-    principal: Principal
+class Rotation(StrictSerializer):
+    overlap_hours = Whole(min_value=0, max_value=LONGEST_OVERLAP_HOURS)
 
+
+class KeysView(DoorView):
     @extend_schema(
         operation_id="list_keys",
         parameters=[OpenApiParameter("limit", int), OpenApiParameter("cursor", str)],
@@ -48,34 +50,48 @@ class KeysView(APIView):
         return Response(page(request, keys, key="-id", shape=key_shape))
 
     @extend_schema(operation_id="create_key", request=NewKey, responses={201: NewKeyShape, **PROBLEM})
+    @idempotent
     def post(self, request: Request) -> Response:
         require(self.principal.may(Permission.ADMINISTER))
+        if self.principal.key is None:
+            require_recent_sign_in(request._request)  # noqa: SLF001  the session is the plain request's
         asked = NewKey.read(request)
         ends = asked.pop("expires_at")
         made = create_key(
             project=self.principal.project,
             expires_at=None if ends is None else parse_instant(ends, "expires_at"),
-            responsible=_person(self.principal),
+            responsible=self.principal.user.responsible or self.principal.user,
             by=self.principal,
             **asked,
         )
         return Response(key_shape(made.key) | {"key": made.text}, status=status.HTTP_201_CREATED)
 
 
-class KeyView(APIView):
-    principal: Principal
-
+class KeyView(DoorView):
     @extend_schema(operation_id="revoke_key", responses={204: None, **PROBLEM})
     def delete(self, request: Request, key_id: str) -> Response:
         """End a key: the next request with it is refused."""
         require(self.principal.may(Permission.ADMINISTER))
-        key = ApiKey.objects.filter(project=self.principal.project, pk=decode("key", key_id, "not_found")).first()
-        if key is None:
-            raise DomainError("not_found", "There is no such key within reach.")
-        revoke_key(key=key, by=self.principal)
+        refuse_unknown_parameters(request, ())
+        revoke_key(key=find_key(self.principal, key_id), by=self.principal)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-def _person(principal: Principal) -> User:
-    responsible: Any = principal.user.responsible
-    return responsible or principal.user
+class RotateView(DoorView):
+    @extend_schema(operation_id="rotate_key", request=Rotation, responses={200: NewKeyShape, **PROBLEM})
+    @idempotent
+    def post(self, request: Request, key_id: str) -> Response:
+        """Make the key's successor; the old one ends after the overlap."""
+        require(self.principal.may(Permission.ADMINISTER))
+        if self.principal.key is None:
+            require_recent_sign_in(request._request)  # noqa: SLF001  the session is the plain request's
+        overlap = Rotation.read(request)["overlap_hours"]
+        made = rotate_key(key=find_key(self.principal, key_id), overlap_hours=overlap, by=self.principal)
+        return Response(key_shape(made.key) | {"key": made.text})
+
+
+def find_key(principal: Principal, key_id: str) -> ApiKey:
+    key = ApiKey.objects.filter(project=principal.project, pk=decode("key", key_id, "not_found")).first()
+    if key is None:
+        raise DomainError("not_found", "There is no such key within reach.")
+    return key

@@ -7,15 +7,18 @@ from accounts.models.projects import (
     ProjectUserPermission,
     RoleGroup,
 )
+from accounts.models.requests import IdempotentAnswer, WriteBucket
 from accounts.models.users import User
 
 __all__ = [
     "ApiKey",
     "BreakGlassGrant",
+    "IdempotentAnswer",
     "Membership",
     "Project",
     "ProjectGroupPermission",
     "ProjectUserPermission",
     "RoleGroup",
     "User",
+    "WriteBucket",
 ]

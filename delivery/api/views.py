@@ -10,7 +10,6 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.policies import Principal
 from accounts.roles import Permission
@@ -24,7 +23,7 @@ from promptforge.lib.rest import Flag, StrictSerializer, Text, refuse_unknown_pa
 from promptforge.lib.verdicts import require
 from prompts import templating
 from prompts.api.schemas import PROBLEM, PromptShape, ServedShape, page_of
-from prompts.api.views import CreatePromptView
+from prompts.api.views import CreatePromptView, PromptView
 from prompts.models import Head, Prompt, PromptVersion
 from prompts.reading import Resolved, find_channel, find_prompt, resolve
 from prompts.selectors import Selector, parse_selector
@@ -53,10 +52,10 @@ _PARAMETERS = [
 ]
 
 
-class FetchView(APIView):
+class FetchView(PromptView):
     """One prompt, as its callers get it."""
 
-    principal: Principal
+    reading = ("GET", "HEAD", "OPTIONS", "POST")  # POST renders
 
     @extend_schema(
         operation_id="fetch_prompt",

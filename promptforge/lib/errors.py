@@ -51,6 +51,7 @@ CODES: Mapping[str, Code] = {
     "csrf_failed": Code(403, "The CSRF token is missing or wrong"),
     "forbidden": Code(403, "The role does not allow it"),
     "four_eyes": Code(403, "A second person must decide"),
+    "reauthentication_required": Code(403, "The sign-in is too old"),
     "key_scope": Code(403, "The API key does not reach that far"),
     # 404: is it there
     "channel_empty": Code(404, "Nothing is live on the channel"),
@@ -70,6 +71,7 @@ CODES: Mapping[str, Code] = {
     "encoding_not_supported": Code(415, "The content encoding is not supported"),
     "unsupported_media_type": Code(415, "The media type is not supported"),
     # 409: the state does not allow it
+    "idempotency_in_flight": Code(409, "The first request is still being answered"),
     "already_live": Code(409, "That version is live already"),
     "archived": Code(409, "The prompt is archived"),
     "kind_not_available": Code(409, "This kind of release is not available"),
@@ -101,13 +103,15 @@ CODES: Mapping[str, Code] = {
     "include_ambiguous": Code(422, "An include runs into its neighbour"),
     "include_not_found": Code(422, "An included prompt was not found"),
     "missing_variable": Code(422, "A required variable is missing"),
+    "idempotency_mismatch": Code(422, "The Idempotency-Key was used for another request"),
     "reason_required": Code(422, "A reason is required"),
     "reason_too_short": Code(422, "The reason is too short"),
     "reserved_name": Code(422, "The name is reserved"),
     "too_many_variables": Code(422, "Too many variables"),
     "unclosed_tag": Code(422, "A tag is not closed"),
     "unknown_variable": Code(422, "A variable is not known"),
-    # 5xx
+    # 429 and 5xx
+    "rate_limited": Code(429, "Too many requests"),
     "server_error": Code(500, "Something went wrong here"),
     "unavailable": Code(503, "Not available right now"),
     "storage_full": Code(507, "The disk is full"),

@@ -28,7 +28,8 @@ class StrictJSONParser(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
-        request: HttpRequest = stream
+        assert parser_context is not None
+        request: HttpRequest = parser_context["request"]._request  # noqa: SLF001  it keeps a body that was read already
         encoding = request.headers.get("Content-Encoding", "identity")
         if encoding.lower() != "identity":
             raise DomainError(

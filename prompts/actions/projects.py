@@ -6,8 +6,9 @@ from typing import Any
 
 from django.db import transaction
 
-from accounts.actions.members import make_role_groups
+from accounts.actions.members import make_role_groups, set_roles
 from accounts.models import Project, User
+from accounts.roles import Role
 from events.actions import SYSTEM, record
 from events.kinds import EventKind
 from promptforge.lib.errors import DomainError, shorten
@@ -60,6 +61,14 @@ def create_project(*, name: str, preset: str = "team", creator: User | None) -> 
             preset=preset,
         )
         create_channel(project=project, name="stable", policy=PRESETS[preset], creator=creator)
+    return project
+
+
+def found_project(*, by: User, name: str, preset: str) -> Project:
+    """Make a project of one's own: its founder is its first admin and release manager."""
+    with refusals(), transaction.atomic():
+        project = create_project(name=name, preset=preset, creator=by)
+        set_roles(project=project, user=by, roles=[Role.ADMIN, Role.RELEASE_MANAGER], by=None)
     return project
 
 

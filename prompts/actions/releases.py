@@ -11,7 +11,7 @@ from events.kinds import EventKind
 from promptforge.lib.errors import DomainError
 from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import Verdict, denied, require
-from prompts.models import Channel, Head, Prompt, PromptVersion, Release
+from prompts.models import Channel, Head, Prompt, PromptVersion, Ratification, Release
 from prompts.models.releases import ReleaseKind
 
 SHORTEST_BREAK_GLASS_REASON = 20
@@ -91,6 +91,29 @@ def break_glass(
     with refusals(), transaction.atomic():
         head = locked_head(prompt, channel, expected_revision)
         return cut_release(by=by, head=head, kind=ReleaseKind.BREAK_GLASS, version=version, reason=reason)
+
+
+def ratify(*, by: Principal, release: Release, note: str = "") -> Ratification:
+    """Say as a second person that a break-glass release was right."""
+    if by.key is not None:
+        raise DomainError("forbidden", "A key never ratifies: a person does, signed in.")
+    require(by.may(Permission.RELEASE, release.prompt))
+    if release.kind != ReleaseKind.BREAK_GLASS:
+        raise DomainError("kind_not_available", "Only a break-glass release is ratified.")
+    if release.actor_id == by.user.pk:
+        raise DomainError("four_eyes", "You broke the glass, so somebody else ratifies it.")
+    with refusals(), transaction.atomic():
+        made, is_new = Ratification.objects.get_or_create(
+            release=release, defaults={"ratified_by": by.user, "note": note}
+        )
+        if is_new:
+            record(
+                EventKind.RELEASE_RATIFIED,
+                project_id=by.project.pk,
+                actor=by.actor,
+                subject=("release", release.pk),
+            )
+    return made
 
 
 def cut_release(

@@ -108,3 +108,39 @@ class DiffShape(serializers.Serializer[Any]):
 
     def get_fields(self) -> Any:
         return {"from": serializers.CharField(), **super().get_fields()}
+
+
+class PolicyShape(serializers.Serializer[Any]):
+    required_approvals = serializers.IntegerField()
+    required_checks = serializers.ListField(child=serializers.CharField())
+    review_groups = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
+    approval_ttl_days = serializers.IntegerField()
+    evidence_ttl_days = serializers.IntegerField()
+    rollout_plan = serializers.ListField(child=serializers.DictField())
+    rollback_roles = serializers.ListField(child=serializers.CharField())
+
+
+class FreezeShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    to = serializers.DateTimeField()
+    reason = serializers.CharField()
+
+    def get_fields(self) -> Any:
+        return {"from": serializers.DateTimeField(), **super().get_fields()}
+
+
+class ChannelShape(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    protected = serializers.BooleanField()
+    policy = PolicyShape(allow_null=True)
+    freezes = FreezeShape(many=True)
+
+
+class PolicyChangeShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    channel = serializers.CharField()
+    policy = PolicyShape()
+    status = serializers.ChoiceField(["waiting"])
+    author = ActorShape()
+    reason = serializers.CharField(allow_blank=True)
+    at = serializers.DateTimeField()

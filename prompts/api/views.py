@@ -6,18 +6,20 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from accounts.admission import idempotent
+from accounts.api.door import DoorView
 from accounts.policies import Principal
 from accounts.roles import Permission
 from promptforge.lib.errors import DomainError, shorten
 from promptforge.lib.ids import decode
 from promptforge.lib.pagination import PARAMETERS as PAGE_PARAMETERS
 from promptforge.lib.pagination import page
-from promptforge.lib.rest import StrictSerializer, Text, Whole, refuse_unknown_parameters
+from promptforge.lib.rest import Flag, StrictSerializer, Text, Whole, refuse_unknown_parameters
 from promptforge.lib.verdicts import require
 from prompts import diffing
-from prompts.actions.releases import break_glass, promote, rollback
+from prompts.actions.prompts import change_prompt
+from prompts.actions.releases import break_glass, promote, ratify, rollback
 from prompts.actions.versions import create_prompt, save_version
 from prompts.api.schemas import PROBLEM, DiffShape, PromptShape, ReleaseShape, VersionShape, page_of
 from prompts.hidden_text import find_hidden
@@ -56,6 +58,13 @@ class NewPrompt(VersionFields):
     description = Text(default="", max_length=10_000)
 
 
+class ChangedPrompt(StrictSerializer):
+    shown_only = ("name", "type", "latest", "channels", "created_at")
+    tags = serializers.ListField(child=Text(max_length=50), required=False, max_length=50)
+    description = Text(required=False, max_length=10_000)
+    archived = Flag(required=False)
+
+
 class NewVersion(VersionFields):
     shown_only = ("number", "author", "created_at", "digest", "id", "ref", "source", "type", "includes")
     prompt = Text()
@@ -72,19 +81,26 @@ class NewRelease(StrictSerializer):
     expected_revision = Whole(required=False, min_value=0, max_value=2_147_483_647)
 
 
-class PrincipalView(APIView):
-    principal: Principal
-
-
-class CreatePromptView(PrincipalView):
+class CreatePromptView(DoorView):
     @extend_schema(operation_id="create_prompt", request=NewPrompt, responses={201: PromptShape, **PROBLEM})
+    @idempotent
     def post(self, request: Request) -> Response:
         require(self.principal.may_somewhere(Permission.EDIT))
         prompt, _ = create_prompt(by=self.principal, **NewPrompt.read(request))
         return Response(prompt_shape(prompt), status=status.HTTP_201_CREATED)
 
 
-class VersionsView(PrincipalView):
+class PromptView(DoorView):
+    @extend_schema(operation_id="change_prompt", request=ChangedPrompt, responses={200: PromptShape, **PROBLEM})
+    def patch(self, request: Request, name: str) -> Response:
+        """Change the description, the tags, or whether it is archived."""
+        require(self.principal.may_somewhere(Permission.EDIT))
+        asked = ChangedPrompt.read(request)
+        prompt = change_prompt(by=self.principal, prompt=find_prompt(self.principal, name, Permission.EDIT), **asked)
+        return Response(prompt_shape(prompt))
+
+
+class VersionsView(DoorView):
     @extend_schema(
         operation_id="list_versions",
         parameters=[OpenApiParameter("prompt", str, required=True), *_PAGE],
@@ -101,6 +117,7 @@ class VersionsView(PrincipalView):
     @extend_schema(
         operation_id="save_version", request=NewVersion, responses={200: VersionShape, 201: VersionShape, **PROBLEM}
     )
+    @idempotent
     def post(self, request: Request) -> Response:
         require(self.principal.may_somewhere(Permission.EDIT))
         asked = NewVersion.read(request)
@@ -110,7 +127,7 @@ class VersionsView(PrincipalView):
         return Response(shape, status=status.HTTP_201_CREATED if saved.created else status.HTTP_200_OK)
 
 
-class VersionView(PrincipalView):
+class VersionView(DoorView):
     @extend_schema(operation_id="get_version", responses={200: VersionShape, **PROBLEM})
     def get(self, request: Request, reference: str) -> Response:
         """A version by its reference (`support/greeting@8`, `@stable`, `@latest`) or its id."""
@@ -120,7 +137,7 @@ class VersionView(PrincipalView):
         return Response(shape)
 
 
-class DiffView(PrincipalView):
+class DiffView(DoorView):
     @extend_schema(
         operation_id="diff_versions",
         parameters=[OpenApiParameter("from", str, required=True), OpenApiParameter("to", str, required=True)],
@@ -136,7 +153,7 @@ class DiffView(PrincipalView):
         return Response({"from": old_shape["ref"], "to": new_shape["ref"], **changes, "hidden": _hidden_text(new)})
 
 
-class ReleasesView(PrincipalView):
+class ReleasesView(DoorView):
     @extend_schema(
         operation_id="list_releases",
         parameters=[OpenApiParameter("prompt", str), OpenApiParameter("channel", str), *_PAGE],
@@ -154,6 +171,7 @@ class ReleasesView(PrincipalView):
         return Response(page(request, releases_with_all(releases), key="-id", shape=release_shape))
 
     @extend_schema(operation_id="make_release", request=NewRelease, responses={201: ReleaseShape, **PROBLEM})
+    @idempotent
     def post(self, request: Request) -> Response:
         """Promote on an unprotected channel, roll back, or break glass."""
         require(_may_ask_to_move(self.principal))
@@ -183,6 +201,21 @@ def _hidden_text(version: PromptVersion) -> list[dict[str, Any]]:
     messages = [{"content": content}] if isinstance(content, str) else content
     texts = [(number, message.get("content", "")) for number, message in enumerate(messages, 1)]
     return [{"message": number, **found} for number, text in texts for found in find_hidden(text)]
+
+
+class RatifyView(DoorView):
+    @extend_schema(operation_id="ratify_release", request=None, responses={200: ReleaseShape, **PROBLEM})
+    def post(self, request: Request, release_id: str) -> Response:
+        """Say as a second person that a break-glass release was right."""
+        require(self.principal.may_somewhere(Permission.READ))
+        refuse_unknown_parameters(request, ())
+        pk = decode("rel", release_id, "not_found")
+        visible = Prompt.objects.visible_to(self.principal)
+        release = Release.objects.select_related("prompt").filter(pk=pk, prompt__in=visible).first()
+        if release is None:
+            raise DomainError("not_found", "There is no such release within reach.")
+        ratify(by=self.principal, release=release)
+        return Response(release_shape(released(pk)))
 
 
 def _may_ask_to_move(principal: Principal) -> Any:

@@ -36,6 +36,16 @@ REQUIRABLE = (
     CheckName.CANARY,
 )
 
+POLICY_FIELDS = (
+    "required_approvals",
+    "required_checks",
+    "review_groups",
+    "approval_ttl_days",
+    "evidence_ttl_days",
+    "rollout_plan",
+    "rollback_roles",
+)
+
 
 class Channel(models.Model):
     """A named pointer per prompt, with one policy for the whole project. `stable` always exists."""

@@ -1,0 +1,50 @@
+"""Projects by REST."""
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.api.schemas import PROBLEM, ProjectShape, page_of
+from accounts.authentication import SignedIn, caller_of
+from accounts.models import Project
+from accounts.shapes import project_shape
+from promptforge.lib.errors import DomainError
+from promptforge.lib.pagination import PARAMETERS as PAGE_PARAMETERS
+from promptforge.lib.pagination import page
+from promptforge.lib.rest import StrictSerializer, Text, refuse_unknown_parameters
+from prompts.actions.projects import PRESETS, found_project
+
+
+class NewProject(StrictSerializer):
+    shown_only = ("created_at", "importing")
+    name = Text()
+    preset = serializers.ChoiceField(list(PRESETS), default="team")
+
+
+class ProjectsView(APIView):
+    """The projects within reach; the one address that needs no project named."""
+
+    permission_classes = (SignedIn,)
+
+    @extend_schema(
+        operation_id="list_projects",
+        parameters=[OpenApiParameter("limit", int), OpenApiParameter("cursor", str)],
+        responses={200: page_of(ProjectShape), **PROBLEM},
+    )
+    def get(self, request: Request) -> Response:
+        refuse_unknown_parameters(request, PAGE_PARAMETERS)
+        user, key = caller_of(request)
+        projects = Project.objects.of_member(user) if key is None else Project.objects.filter(pk=key.project_id)
+        return Response(page(request, projects, key="name", shape=project_shape))
+
+    @extend_schema(operation_id="create_project", request=NewProject, responses={201: ProjectShape, **PROBLEM})
+    def post(self, request: Request) -> Response:
+        """Make a project; whoever makes it is its first admin and release manager."""
+        user, key = caller_of(request)
+        if key is not None:
+            raise DomainError("forbidden", "A key never makes projects: a person does, signed in.")
+        asked = NewProject.read(request)
+        project = found_project(by=user, name=asked["name"], preset=asked["preset"])
+        return Response(project_shape(project), status=status.HTTP_201_CREATED)
