@@ -73,8 +73,19 @@ class UserAdmin(SeenAdmin):
         return rows.filter(Q(pk=request.user.pk) | Q(pk__in=members) | Q(pk__in=accounts))
 
 
+class MembersAdmin(SeenAdmin):
+    """Rows about one member each: seen by who manages the project's members, and by the member."""
+
+    def narrowed(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        managed = projects_where(request, Permission.ADMINISTER)
+        return super().narrowed(request, rows).filter(Q(project__in=managed) | Q(user=request.user.pk))
+
+    def may_add(self, request: HttpRequest) -> bool:
+        return bool(projects_where(request, Permission.ADMINISTER))
+
+
 @admin.register(Membership)
-class MembershipAdmin(RememberedAdmin):
+class MembershipAdmin(MembersAdmin, RememberedAdmin):
     shown = ("project", "user", "roles", "created_at")
     list_display = ("user", "project", "roles", "created_at")
     list_select_related = ("project", "user")
@@ -82,9 +93,6 @@ class MembershipAdmin(RememberedAdmin):
     add_form = NewMemberForm
     verbs = (Verb("roles", "Set roles", SetRolesForm), Verb("remove", "Remove member", RemoveMemberForm))
     subject_kind = "person"
-
-    def may_add(self, request: HttpRequest) -> bool:
-        return bool(projects_where(request, Permission.ADMINISTER))
 
     def subject_id(self, row: Membership) -> int:
         return row.user_id
@@ -153,13 +161,10 @@ class ApiKeyAdmin(SeenAdmin):
 
 
 @admin.register(BreakGlassGrant)
-class BreakGlassGrantAdmin(SeenAdmin):
+class BreakGlassGrantAdmin(MembersAdmin):
     shown = ("project", "user", "granted_by", "at", "expires_at")
     list_display = ("user", "project", "granted_by", "at", "expires_at")
     list_select_related = ("project", "user", "granted_by")
     search_fields = ("user__email", "user__name")
     date_hierarchy = "at"
     add_form = NewGrantForm
-
-    def may_add(self, request: HttpRequest) -> bool:
-        return bool(projects_where(request, Permission.ADMINISTER))

@@ -1,6 +1,9 @@
 """The memory in the admin: read by whoever may see the project, changed by nobody."""
 
 from django.contrib import admin
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from events.admin.seen import ProjectFilter, SeenAdmin, shown_as
 from events.models import Event, EventSeal, ServedChange, Serving
@@ -10,8 +13,8 @@ from events.models import Event, EventSeal, ServedChange, Serving
 class EventAdmin(SeenAdmin):
     project_lookup = "project_id"
     shown = ("id", "project_id", "kind", "actor_kind", "actor_id", "subject_kind", "subject_id", "data", "at", "place")
-    list_display = ("at", "kind", "project_id", "actor", "subject", "data", "place")
-    list_filter = (ProjectFilter, "kind", "actor_kind", "subject_kind")
+    list_display = ("at", "place", "kind", "project_id", "actor", "subject", "said")
+    list_filter = (ProjectFilter, "kind")
     list_select_related = ("seal",)
     search_fields = ("kind", "data")
     date_hierarchy = "at"
@@ -23,6 +26,10 @@ class EventAdmin(SeenAdmin):
     @shown_as("Subject", "subject_id")
     def subject(self, event: Event) -> str:
         return f"{event.subject_kind} {event.subject_id}"
+
+    @shown_as("Data")
+    def said(self, event: Event) -> SafeString:
+        return format_html('<span class="said">{}</span>', Truncator(event.data).chars(90))
 
     @shown_as("Seal", "seal__seq")
     def place(self, event: Event) -> int | None:

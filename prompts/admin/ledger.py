@@ -29,7 +29,7 @@ class ReleaseAdmin(PromptRowsAdmin):
         "previous",
         "fingerprint",
     )
-    list_display = ("prompt", "channel", "revision", "kind", "number", "actor", "reason", "at", "fingerprint")
+    list_display = ("prompt", "channel", "revision", "kind", "number", "at", "actor", "reason")
     list_display_links = ("prompt", "revision")
     list_filter = (ProjectFilter, "kind")
     list_select_related = ("prompt", "channel", "version", "actor")

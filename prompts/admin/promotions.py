@@ -1,6 +1,8 @@
 """Promotions with their reviews, checks and schedules: read here, decided where they are shown whole."""
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from events.admin.seen import ProjectFilter, RowsInline, shown_as
 from prompts.admin.rows import PromptRowsAdmin
@@ -11,6 +13,9 @@ from prompts.shapes import digest_text
 class ReviewsInline(RowsInline):
     model = Review
     fields = ("reviewer", "decision", "body", "at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Review]:
+        return super().get_queryset(request).select_related("reviewer")
 
 
 class ChecksInline(RowsInline):

@@ -21,7 +21,7 @@ from prompts.shapes import digest_text
 class HeadsInline(RowsInline):
     model = Head
     fields = ("channel", "version", "revision")
-    verbose_name_plural = "Where its channels stand (Change: promote, roll back)"
+    verbose_name_plural = "Where its channels stand: each is promoted and rolled back on its page"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Head]:
         heads = super().get_queryset(request).select_related("prompt", "channel", "version__prompt")
@@ -84,7 +84,7 @@ class PromptVersionAdmin(PromptRowsAdmin):
         "recorded_at",
         "fingerprint",
     )
-    list_display = ("__str__", "number", "message", "author", "created_at", "fingerprint")
+    list_display = ("__str__", "message", "author", "created_at", "start")
     list_filter = (ProjectFilter, "type")
     list_select_related = ("prompt", "author")
     search_fields = ("prompt__name", "message")
@@ -108,6 +108,10 @@ class PromptVersionAdmin(PromptRowsAdmin):
     @shown_as("Variables")
     def declarations(self, version: PromptVersion) -> SafeString:
         return as_json(version.variable_list)
+
+    @shown_as("Digest")
+    def start(self, version: PromptVersion) -> str:
+        return digest_text(version.digest)[:15] + "…"
 
     @shown_as("Digest")
     def fingerprint(self, version: PromptVersion) -> str:

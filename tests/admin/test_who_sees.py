@@ -109,12 +109,45 @@ def test_a_list_cannot_be_narrowed_by_what_it_does_not_show(ours: Client, query:
     assert ours.get(reverse(f"admin:{name}_changelist") + "?" + condition).status_code == 400
 
 
-def test_keys_are_listed_for_who_manages_them_and_drafts_for_who_writes_them(filled: Team, browser: Browser) -> None:
+@pytest.mark.parametrize(
+    "query",
+    [
+        "prompts_prompt:name__contains=%00",
+        "prompts_prompt:q=%00",
+        "prompts_prompt:q=%ed%a0%80",
+        "prompts_prompt:id__exact=99999999999999999999",
+        "prompts_prompt:created_at__year=x",
+        "prompts_prompt:project=99999999999999999999",
+        "prompts_prompt:project=%00",
+        "prompts_prompt:o=9.9&p=99",
+        "events_event:subject_id__exact=99999999999999999999",
+        "events_event:subject_id__exact=x",
+        "events_event:kind__regex=(",
+        "events_event:at__gte=x",
+    ],
+)
+def test_a_nonsensical_condition_is_no_fault_of_ours(ours: Client, query: str) -> None:
+    name, _, condition = query.partition(":")
+    assert ours.get(reverse(f"admin:{name}_changelist") + "?" + condition).status_code < 500
+
+
+@pytest.mark.parametrize("key", ["x", "0", "-1", "%00", "99999999999999999999", "1_5F", "²"])
+def test_a_nonsensical_address_is_no_fault_of_ours(ours: Client, key: str) -> None:
+    for page in ("change", "history", "history/1", "history/x", "save", "rights"):
+        assert ours.get(f"/admin/prompts/prompt/{key}/{page}/").status_code < 500
+
+
+def test_keys_and_members_are_listed_for_who_manages_them_and_drafts_for_who_writes_them(
+    filled: Team, browser: Browser
+) -> None:
     def listed(user: User, name: str) -> int:
         return int(browser(user).get(reverse(f"admin:{name}_changelist")).context["cl"].queryset.count())
 
     assert [listed(p.user, "accounts_apikey") for p in (filled.noor, filled.ada, filled.farah)] == [0, 0, 1]
     assert [listed(p.user, "prompts_draft") for p in (filled.noor, filled.ada, filled.farah)] == [0, 1, 0]
+    assert [listed(p.user, "accounts_membership") for p in (filled.noor, filled.farah)] == [1, 6]
+    grants = [listed(p.user, "accounts_breakglassgrant") for p in (filled.noor, filled.cleo, filled.farah)]
+    assert grants == [0, 1, 1]
 
 
 def test_what_is_offered_follows_the_role(filled: Team, root: User, browser: Browser) -> None:
