@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.actions.members import remove_member, set_roles
-from accounts.models import Membership
+from accounts.models import Membership, Project
 from events.actions import record
 from events.kinds import EventKind
 from events.models import Event, EventSeal, ServedChange, Serving
@@ -34,6 +34,13 @@ def chain(team: Team) -> list[EventSeal]:
 def test_every_event_is_sealed_by_its_commit(team: Team) -> None:
     event = say(team)
     held(EventSeal.objects.filter(event=event).count(), 1, "a committed event has its seal")
+
+
+def test_the_first_seal_has_the_first_place(committed_db: str) -> None:
+    project = Project.objects.create(name="fresh")
+    record(EventKind.PROJECT_CREATED, project_id=project.pk, actor=("system", 0), subject=("project", project.pk))
+    seal = EventSeal.objects.get()
+    held((seal.seq, len(seal.digest)), (1, 32), "the database numbers seals and digests them")
 
 
 def test_seals_stand_in_the_order_of_commits(team: Team) -> None:

@@ -727,8 +727,11 @@ def test_a_channel_points_at_its_newest_policy(careful_team: Team) -> None:
 
 
 def test_the_channel_follows_its_newest_policy(team: Team) -> None:
+    channel = Channel.objects.get(pk=team.stable.pk)
+    held(channel.policy_id, newest_policy(channel).pk, "the channel points at its first policy")
     policy = alone(team)
-    held(Channel.objects.get(pk=team.stable.pk).policy_id, policy.pk, "the channel points at its newest policy")
+    channel.refresh_from_db()
+    held(channel.policy_id, policy.pk, "the channel points at its newest policy")
 
 
 @pytest.mark.parametrize("field", ["name", "project"])

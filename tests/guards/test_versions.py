@@ -127,12 +127,12 @@ def test_a_version_includes_what_exists(team: Team, include: int) -> None:
 
 
 def test_only_imports_bring_dates(team: Team) -> None:
-    prompt = team.prompt()
-    close_import(team, prompt)
+    """Its date and digest are what the database would set: nothing but this rule objects."""
+    prompt = Prompt.objects.create(project=team.project, name="dated", type="text")
+    Project.objects.filter(pk=team.project.pk).update(importing=False)
+    now = timezone.now()
+    digest = value(DIGEST, ["text", "Forged", "[]", "{}"])
     with refused("version_dated_by_import"):
-        # Its date and digest are what the database would set: nothing but this rule objects.
-        now = timezone.now()
-        digest = value(DIGEST, ["text", "Forged", "[]", "{}"])
         forge_version(prompt, team.ada.user, created_at=now, recorded_at=now, digest=digest)
 
 
