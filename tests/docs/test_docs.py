@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from django.core.management import load_command_class
 from django.core.management.base import BaseCommand
+from django.urls import URLResolver
 
 from events.kinds import EventKind
+from promptforge import api
 from promptforge.env import KNOWN, ROOT
 from promptforge.lib.errors import CODES
 from tests.startup.conftest import clean_environment, free_port, home, wait_until
@@ -68,6 +70,23 @@ def test_every_command_is_told_with_its_options(app: str, name: str) -> None:
 def test_every_kind_of_event_is_told() -> None:
     told = set(re.findall(r"`([a-z]+\.[a-z]+)`", section(read("docs/concepts.md"), "## Events and seals")))
     assert set(EventKind.values) <= told
+
+
+def calls_that_exist() -> set[str]:
+    """`GET /versions/{}` and the like: every address below /api/v1 with every method that it answers."""
+    found = set()
+    for included in (entry for entry in api.urlpatterns if isinstance(entry, URLResolver)):
+        for route in included.url_patterns:
+            path = re.sub(r"<[^>]+>", "{}", str(route.pattern))
+            view = route.callback.view_class
+            verbs = [verb for verb in view.http_method_names if verb not in ("head", "options") and hasattr(view, verb)]
+            found |= {f"{verb.upper()} /{path}" for verb in verbs}
+    return found
+
+
+def test_every_call_is_told_and_none_is_invented() -> None:
+    told = re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^`?\s]*)", read("docs/api.md"))
+    assert {re.sub(r"{\w+}", "{}", call).replace(" /api/v1/", " /") for call in told} == calls_that_exist()
 
 
 def codes_told(text: str) -> Iterator[str]:
