@@ -1,23 +1,28 @@
 """What stands before every write by REST: its rate is counted, and a repeated one is answered as the first time."""
 
 import hashlib
+import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import wraps
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models.functions import Now
 from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.models import IdempotentAnswer
+from accounts.models import IdempotentAnswer, User
 from accounts.policies import Principal
 from promptforge.lib.errors import DomainError
 from promptforge.lib.json import canonical_json
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
+KEPT = timedelta(hours=48)
 _KEY_FORM = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 
 _TAKE = """
@@ -30,17 +35,40 @@ _TAKE = """
 """
 
 
-def count_write(principal: Principal) -> None:
+@dataclass(frozen=True)
+class Allowance:
+    """What a caller's bucket of writes allows: `left` of `burst` after this one, None when this one was refused."""
+
+    rate: int
+    burst: int
+    left: float | None
+
+    def require(self) -> None:
+        if self.left is None:
+            raise DomainError(
+                "rate_limited",
+                f"More than {self.rate} writes a second. Wait a second, and send at most {self.rate} a second "
+                "from then on.",
+            )
+
+    def headers(self) -> dict[str, str]:
+        """As draft-ietf-httpapi-ratelimit-headers has them: quota and window, what remains and when it is full."""
+        left = math.floor(self.left or 0)
+        policy = f'"write";q={self.burst};w={math.ceil(self.burst / self.rate)}'
+        headers = {
+            "RateLimit-Policy": policy,
+            "RateLimit": f'"write";r={left};t={math.ceil((self.burst - left) / self.rate)}',
+        }
+        return headers if self.left is not None else headers | {"Retry-After": "1"}
+
+
+def take_write(user: User) -> Allowance:
     """Take one write from the caller's bucket, exactly, whichever process answers; a refused one does not count."""
     rate, burst = settings.RATE_WRITE, settings.BURST_WRITE
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, {"user": principal.user.pk, "rate": float(rate), "burst": float(burst)})
+        cursor.execute(_TAKE, {"user": user.pk, "rate": float(rate), "burst": float(burst)})
         left = cursor.fetchone()
-    if left is None:
-        raise DomainError(
-            "rate_limited",
-            f"More than {rate} writes a second. Wait a second, and send at most {rate} a second from then on.",
-        )
+    return Allowance(rate, burst, None if left is None else left[0])
 
 
 def idempotent(
@@ -93,3 +121,9 @@ def _once(handler: Any, view: Any, request: Request, key: str, args: Any, kwargs
     replay = HttpResponse(known.body, status=known.status, content_type="application/json")
     replay["Idempotent-Replayed"] = "true"
     return replay
+
+
+def forget_answers() -> int:
+    """Delete the answers that are older than they are kept; how many there were."""
+    forgotten, _ = IdempotentAnswer.objects.filter(at__lt=Now() - KEPT).delete()
+    return forgotten

@@ -177,6 +177,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "write a checkpoint of every chain": {"task": "prompts.tasks.write_checkpoint", "schedule": 300.0},
+    "forget old idempotent answers": {"task": "accounts.tasks.forget_idempotent_answers", "schedule": 3600.0},
 }
 CHECKPOINT_FILE = VAR / "checkpoints.jsonl"
 
@@ -185,6 +186,8 @@ PROMOTION_CHECKS: dict[str, str] = {}
 
 # --- Rates, per caller: writes a second, and how many at once after a pause ------------------------------------------
 RATE_WRITE = env.int("PROMPTFORGE_RATE_WRITE", default=50)
+if RATE_WRITE < 1:
+    raise ImproperlyConfigured("PROMPTFORGE_RATE_WRITE is how many writes a second a caller may send: at least 1.")
 BURST_WRITE = 2 * RATE_WRITE if "PROMPTFORGE_RATE_WRITE" in env.ENVIRON else 200
 
 # --- REST -----------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ class ProblemShape(serializers.Serializer[Any]):
 _PROBLEM = OpenApiResponse(ProblemShape, description="What is wrong, where, and how to mend it.")
 PROBLEM = {
     (status, "application/problem+json"): _PROBLEM
-    for status in (400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 500, 503)
+    for status in (400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 429, 500, 503)
 }
 
 

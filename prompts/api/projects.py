@@ -4,8 +4,8 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from accounts.api.door import CountedView
 from accounts.api.schemas import PROBLEM, ProjectShape, page_of
 from accounts.authentication import SignedIn, caller_of
 from accounts.models import Project
@@ -23,7 +23,7 @@ class NewProject(StrictSerializer):
     preset = serializers.ChoiceField(list(PRESETS), default="team")
 
 
-class ProjectsView(APIView):
+class ProjectsView(CountedView):
     """The projects within reach; the one address that needs no project named."""
 
     permission_classes = (SignedIn,)

@@ -11,6 +11,7 @@ from accounts.admission import idempotent
 from accounts.api.door import DoorView
 from accounts.policies import Principal
 from accounts.roles import Permission
+from accounts.sign_in import require_recent_sign_in
 from promptforge.lib.errors import DomainError, shorten
 from promptforge.lib.ids import decode
 from promptforge.lib.pagination import PARAMETERS as PAGE_PARAMETERS
@@ -179,6 +180,8 @@ class ReleasesView(DoorView):
         prompt = find_prompt(self.principal, asked["prompt"], Permission.RELEASE)
         channel = find_channel(self.principal, asked["channel"])
         number, kind = asked.get("version"), asked["kind"]
+        if kind == ReleaseKind.BREAK_GLASS and self.principal.key is None:
+            require_recent_sign_in(request._request)  # noqa: SLF001  the session is the plain request's
         if number is None and kind != ReleaseKind.ROLLBACK:
             raise DomainError(
                 "field_required", "/version: say which version goes live; only a rollback finds it itself."

@@ -1,0 +1,10 @@
+"""What runs on a schedule. Each task may run twice, and finds its work in rows."""
+
+from celery import shared_task
+
+from accounts.admission import forget_answers
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def forget_idempotent_answers() -> None:
+    forget_answers()
