@@ -19,3 +19,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", include("promptforge.api")),
 ]
+
+handler400 = "promptforge.lib.rest.bad_request"
+handler500 = "promptforge.lib.rest.server_error"

@@ -24,9 +24,9 @@ from promptforge.lib.refusals import refusals
 from promptforge.lib.tokens import new_token, public_id_of
 from promptforge.lib.verdicts import require
 
-PATTERN_FORM = re.compile(r"^[A-Za-z0-9._/*-]{1,200}$")
+PATTERN_FORM = re.compile(r"^[A-Za-z0-9._/*-]{1,200}\Z")
 LONGEST_OVERLAP_HOURS = 7 * 24
-CHANNEL_FORM = re.compile(r"^[a-z][a-z0-9-]{0,62}$")
+CHANNEL_FORM = re.compile(r"^[a-z][a-z0-9-]{0,62}\Z")
 
 
 class NewKey(NamedTuple):

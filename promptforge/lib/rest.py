@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import DatabaseError, transaction
 from django.http import Http404, HttpRequest, HttpResponse
+from django.views import defaults
 from rest_framework import exceptions, serializers
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
@@ -15,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from promptforge.lib.errors import CODES, DomainError, Fault, shorten
-from promptforge.lib.json import canonical_json, parse_object
+from promptforge.lib.json import canonical_json, parse_object, pointer
 from promptforge.lib.refusals import explain
 
 log = logging.getLogger("promptforge.api")
@@ -95,12 +96,12 @@ class StrictSerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         faults = []
         for name in data:
-            pointer = "/" + name.replace("~", "~0").replace("/", "~1")
+            where = pointer(name)
             if name in self.shown_only:
-                faults.append(Fault(pointer, "read_only_field", f"{name} is set by PromptForge. Leave it out."))
+                faults.append(Fault(where, "read_only_field", f"{name} is set by PromptForge. Leave it out."))
             elif name not in self.fields:
                 known = ", ".join(self.fields)
-                faults.append(Fault(pointer, "unknown_field", f"{shorten(name)} is not a field here. Known: {known}."))
+                faults.append(Fault(where, "unknown_field", f"{shorten(name)} is not a field here. Known: {known}."))
         if faults:
             raise_faults(faults)
         return super().to_internal_value(data)
@@ -129,13 +130,13 @@ _FIELD_CODES = {
 }
 
 
-def _faults(detail: Any, pointer: str) -> list[Fault]:
+def _faults(detail: Any, where: str) -> list[Fault]:
     if isinstance(detail, Mapping):
-        return [fault for name, inner in detail.items() for fault in _faults(inner, f"{pointer}/{name}")]
+        return [fault for name, inner in detail.items() for fault in _faults(inner, f"{where}/{name}")]
     if isinstance(detail, list):
-        return [fault for inner in detail for fault in _faults(inner, pointer)]
+        return [fault for inner in detail for fault in _faults(inner, where)]
     code = _FIELD_CODES.get(detail.code, detail.code if detail.code in CODES else "bad_value")
-    return [Fault(pointer, code, str(detail))]
+    return [Fault(where, code, str(detail))]
 
 
 def raise_faults(faults: list[Fault]) -> NoReturn:
@@ -152,6 +153,11 @@ def refuse_unknown_parameters(request: Request, known: tuple[str, ...]) -> None:
             )
         if len(values) > 1:
             raise DomainError("unknown_parameter", f"{name} stands twice in the address. Give it once.")
+
+
+_FAULT_OF_OURS = DomainError(
+    "server_error", "The request failed through a fault of ours. Nothing was written. Quote the request id."
+)
 
 
 # --- Refusals --------------------------------------------------------------------------------------------------------
@@ -182,9 +188,7 @@ def problem_response(exc: Exception, context: Mapping[str, Any]) -> Any:
     error = translate(exc)
     if error is None:
         log.error("unhandled in %s", request.path, exc_info=exc)
-        error = DomainError(
-            "server_error", "The request failed through a fault of ours. Nothing was written. Quote the request id."
-        )
+        error = _FAULT_OF_OURS
     if transaction.get_connection().in_atomic_block:
         transaction.set_rollback(True)
     response = problem(request._request, error)  # noqa: SLF001  the plain request carries the id
@@ -226,6 +230,18 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     if request.path.startswith("/api/"):
         return problem(request, error)
     return HttpResponse(error.detail, status=403, content_type="text/plain; charset=utf-8")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's own 400, for what is refused ahead of every view: an unknown host, for instance."""
+    if request.path.startswith("/api/"):
+        return problem(request, DomainError("bad_request", "The request could not be read: its host is not ours."))
+    return defaults.bad_request(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's own 500, for what fails ahead of every view."""
+    return problem(request, _FAULT_OF_OURS) if request.path.startswith("/api/") else defaults.server_error(request)
 
 
 def key_in_url(request: HttpRequest) -> bool:
