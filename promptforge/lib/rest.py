@@ -136,6 +136,8 @@ def _faults(detail: Any, where: str) -> list[Fault]:
     if isinstance(detail, list):
         return [fault for inner in detail for fault in _faults(inner, where)]
     code = _FIELD_CODES.get(detail.code, detail.code if detail.code in CODES else "bad_value")
+    if detail.code == "invalid_choice":  # the framework's own sentence quotes all of what was sent
+        return [Fault(where, code, "This is none of the values known here; the API's schema lists them.")]
     return [Fault(where, code, str(detail))]
 
 
