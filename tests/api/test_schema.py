@@ -1,0 +1,129 @@
+"""The OpenAPI schema: it is one, it names every door, and real answers fit what it promises."""
+
+import json
+import re
+from functools import cache
+from io import StringIO
+from typing import Any
+
+import jsonschema
+from django.core.management import call_command
+from django.test import Client
+from django.urls import get_resolver
+from drf_spectacular.validation import validate_schema
+
+from tests.api.conftest import Caller, release
+from tests.api.test_problems import OPEN, routes
+from tests.personas import Team
+
+NAME = "support/greeting"
+
+
+@cache
+def schema() -> dict[str, Any]:
+    answer = Client().get("/api/v1/schema", headers={"Accept": "application/vnd.oai.openapi+json"})
+    assert answer.status_code == 200, answer.content
+    document: dict[str, Any] = json.loads(answer.content)
+    return document
+
+
+def test_the_schema_is_valid_openapi() -> None:
+    assert schema()["openapi"].startswith("3.")
+    validate_schema(schema())
+
+
+def test_making_the_schema_warns_of_nothing() -> None:
+    call_command("spectacular", "--validate", "--fail-on-warn", stdout=StringIO())
+
+
+def test_every_route_is_in_it() -> None:
+    mine = {
+        "/" + re.sub(r"<\w+:(\w+)>", r"{\1}", route)
+        for route in routes(get_resolver().url_patterns)
+        if route.startswith("api/v1/") and route not in OPEN
+    }
+    assert mine <= set(schema()["paths"])
+    names = [operation["operationId"] for path in schema()["paths"].values() for operation in path.values()]
+    assert len(names) == len(set(names))
+
+
+def fits(answer: Any, path: str, method: str) -> None:
+    """The answer's body has the shape that the schema gives for this operation and status."""
+    responses = schema()["paths"][f"/api/v1/{path}"][method]["responses"]
+    assert str(answer.status_code) in responses, (path, method, answer.status_code, list(responses))
+    shape = responses[str(answer.status_code)].get("content", {})
+    if not shape:
+        assert not answer.content
+        return
+    kind = answer["Content-Type"]
+    assert kind in shape, (path, kind, list(shape))
+    whole = {**_closed(shape[kind]["schema"]), "components": _closed(schema()["components"])}
+    jsonschema.Draft202012Validator(whole, format_checker=jsonschema.FormatChecker()).validate(
+        json.loads(answer.content)
+    )
+
+
+def _closed(node: Any) -> Any:
+    """The same shape, in which a field that is not promised is a fault; `nullable` as JSON Schema says it."""
+    if isinstance(node, list):
+        return [_closed(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    closed = {key: _closed(value) for key, value in node.items()}
+    if "properties" in closed and isinstance(closed.get("properties"), dict) and closed.get("type") == "object":
+        closed.setdefault("additionalProperties", False)
+    if closed.pop("nullable", False):
+        if isinstance(closed.get("type"), str):
+            closed["type"] = [closed["type"], "null"]
+        elif "type" not in closed:
+            closed = {"anyOf": [closed, {"type": "null"}]}
+    return closed
+
+
+def test_answers_have_the_promised_shapes(team: Team) -> None:
+    api = Caller(team.key("prompts:read", "versions:write", "releases:write", "manage"))
+    chat = [{"role": "user", "content": "Hi {{name}}"}, {"placeholder": "history"}]
+    team.prompt("house-style", content="Kind.")
+    fits(api.post("prompts", {"name": "chat", "content": chat}), "prompts", "post")
+    prompt = team.prompt(
+        content="{{> house-style }} {{customer_name}}", variables=[{"name": "customer_name", "enum": ["a"]}]
+    )
+    release(team, prompt, 1)
+    fits(api.post("versions", {"prompt": NAME, "content": "New {{b}}", "config": {"a": [1.5]}}), "versions", "post")
+    fits(api.post("versions", {"prompt": NAME, "content": "New {{b}}"}), "versions", "post")
+    fits(api.fetch(NAME), "prompts/{name}", "get")
+    fits(api.fetch(NAME, customer_name="a", x="1"), "prompts/{name}", "get")
+    fits(api.fetch("chat", _version="latest"), "prompts/{name}", "get")
+    fits(api.fetch(NAME, {"If-None-Match": "*"}), "prompts/{name}", "get")
+    fits(api.post(f"prompts/{NAME}", {"variables": {"customer_name": "a"}}), "prompts/{name}", "post")
+    fits(api.get("prompts"), "prompts", "get")
+    fits(api.get("versions", {"prompt": NAME}), "versions", "get")
+    fits(api.get("versions", {"prompt": "chat"}), "versions", "get")
+    fits(api.get(f"versions/{NAME}@1"), "versions/{reference}", "get")
+    fits(api.get("diff", {"from": f"{NAME}@1", "to": f"{NAME}@2"}), "diff", "get")
+    fits(api.post("releases", {"kind": "promote", "prompt": NAME, "version": 2}), "releases", "post")
+    fits(api.get("releases"), "releases", "get")
+    made = api.post("api-keys", {"name": "x", "scopes": ["prompts:read"]})
+    fits(made, "api-keys", "post")
+    fits(api.get("api-keys"), "api-keys", "get")
+    fits(api.send("DELETE", f"api-keys/{json.loads(made.content)['id']}"), "api-keys/{key_id}", "delete")
+
+
+def test_refusals_have_the_promised_shape(team: Team) -> None:
+    api = Caller(team.key("prompts:read", "versions:write", "releases:write", "manage"))
+    team.prompt()
+    fits(Caller(None).get("prompts"), "prompts", "get")
+    fits(Caller(team.key("manage")).get("prompts"), "prompts", "get")
+    fits(api.get("prompts", {"limit": 0}), "prompts", "get")
+    fits(api.fetch("none"), "prompts/{name}", "get")
+    fits(api.fetch(NAME, _version="1", _render="1"), "prompts/{name}", "get")
+    fits(api.send("POST", "versions", b"x", content_type="text/plain"), "versions", "post")
+    fits(api.post("prompts", {"name": NAME, "content": "x"}), "prompts", "post")
+    fits(api.post("prompts", {"name": "y", "content": "x" * 262_145}), "prompts", "post")
+    # These carry a field of their own beside the promised ones.
+    for answer, more in (
+        (api.post("versions", {"prompt": NAME, "content": "x", "base_version": 9}), "latest"),
+        (api.post("releases", {"kind": "promote", "prompt": NAME, "version": 1, "expected_revision": 9}), "head"),
+    ):
+        assert answer.status_code == 409
+        assert more in json.loads(answer.content)
