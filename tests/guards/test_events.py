@@ -161,23 +161,23 @@ def test_one_transaction_is_one_generation(team: Team) -> None:
     held(told.count(), 3, "and names each prompt once")
 
 
-@pytest.mark.parametrize(
-    "forged",
-    [
-        "generation = generation - 1",
-        "generation = 0",
-        "generation = generation + 2, transaction = pg_current_xact_id()::text::bigint",
-        "project_id = project_id + 1000",
-        "transaction = pg_current_xact_id()::text::bigint",
-        "generation = generation + 1, transaction = pg_current_xact_id()::text::bigint + 5",
-        "generation = generation + 1",
-    ],
+FORGED = (
+    "generation = generation - 1",
+    "generation = 0",
+    "generation = generation + 2, transaction = pg_current_xact_id()::text::bigint",
+    "project_id = project_id + 1000",
+    "transaction = pg_current_xact_id()::text::bigint",
+    "generation = generation + 1, transaction = pg_current_xact_id()::text::bigint + 5",
+    "generation = generation + 1",
 )
-def test_a_generation_only_advances_by_its_own_transaction(team: Team, forged: str) -> None:
+
+
+def test_a_generation_only_advances_by_its_own_transaction(team: Team) -> None:
     """A row that named another transaction would let that one change what is served, unseen."""
     team.prompt()
-    with refused("serving_forward"):
-        run(f"UPDATE public.events_serving SET {forged} WHERE project_id = %s", [team.project.pk], using="default")
+    for forged in FORGED:
+        with refused("serving_forward"):
+            run(f"UPDATE public.events_serving SET {forged} WHERE project_id = %s", [team.project.pk], using="default")
 
 
 def test_a_new_history_takes_a_new_epoch(team: Team) -> None:
