@@ -1,5 +1,6 @@
 """GET and POST /api/v1/releases: the ledger, and what moves it."""
 
+import time
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from django.utils import timezone
 
 from accounts.actions.members import grant_break_glass
 from accounts.models import ApiKey
+from accounts.sign_in import SIGNED_IN_AT
 from promptforge.lib.ids import encode
 from promptforge.lib.instants import format_instant
 from prompts.actions.projects import PRESETS, create_channel
@@ -206,6 +208,11 @@ def test_breaking_glass_takes_a_person_with_a_grant(careful_team: Team) -> None:
 
     cleo = Caller(None)
     cleo.client.force_login(team.cleo.user, backend="django.contrib.auth.backends.ModelBackend")
+    body = refused(cleo, 403, "reauthentication_required", "break_glass", version=1, reason=reason)
+    assert body["url"].startswith("/")
+    session = cleo.client.session
+    session[SIGNED_IN_AT] = time.time()
+    session.save()
     refused(cleo, 403, "forbidden", "break_glass", version=1, reason=reason)
     grant_break_glass(project=team.project, user=team.cleo.user, minutes=15, by=team.farah)
     refused(cleo, 422, "reason_required", "break_glass", version=1)

@@ -113,8 +113,9 @@ def back_and_forth(team: Team, prompt: Prompt, seconds: float, least: int) -> li
     times: list[float] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end or len(times) < least:
+        second_is_live = Head.objects.get(prompt=prompt).version_id == second.pk
         begun = time.perf_counter()
-        if len(times) % 2 == 0:
+        if second_is_live:
             rollback(by=team.cleo, prompt=prompt, channel=team.stable, reason="It is worse")
         else:
             promote(by=team.cleo, prompt=prompt, channel=team.stable, version=second)
@@ -167,14 +168,16 @@ def test_a_rollback_beside_an_import_that_is_held_open(team: Team, seconds: floa
     before = Release.objects.filter(prompt=other).count()
     with meanwhile(bring_history) as outcome:
         times = back_and_forth(team, prompt, seconds, least)
+    alone = back_and_forth(team, prompt, seconds / 2, least)
     slowest, p50 = max(times), statistics.median(times)
-    p99 = statistics.quantiles(times, n=100)[98]
+    p99, p99_alone = (statistics.quantiles(sample, n=100)[98] for sample in (times, alone))
     print(f"{where}: {len(times)} moves beside an open import: p50 {p50 * 1000:.1f} ms, p99 {p99 * 1000:.1f} ms")
+    print(f"alone, right after: p99 {p99_alone * 1000:.1f} ms")
     assert slowest < seconds / 2, "a rollback waited for the import"
     assert p50 <= 0.015
-    if seconds > 1:
-        assert p99 <= 0.015
-    assert revisions(prompt) == list(range(1, len(times) + 3))
+    if seconds > 1:  # on a machine that is busy otherwise: no worse than without the import
+        assert p99 <= max(0.015, 1.5 * p99_alone)
+    assert revisions(prompt) == list(range(1, len(times) + len(alone) + 3))
 
     after = Release.objects.filter(prompt=other).count()
     if where == "another project":
