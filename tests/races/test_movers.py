@@ -174,7 +174,7 @@ def test_a_rollback_beside_an_import_that_is_held_open(team: Team, seconds: floa
     print(f"{where}: {len(times)} moves beside an open import: p50 {p50 * 1000:.1f} ms, p99 {p99 * 1000:.1f} ms")
     print(f"alone, right after: p99 {p99_alone * 1000:.1f} ms")
     assert slowest < seconds / 2, "a rollback waited for the import"
-    assert p50 <= 0.015
+    assert p50 <= max(0.015, 1.5 * statistics.median(alone))
     if seconds > 1:  # on a machine that is busy otherwise: no worse than without the import
         assert p99 <= max(0.015, 1.5 * p99_alone)
     assert revisions(prompt) == list(range(1, len(times) + len(alone) + 3))
