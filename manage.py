@@ -7,12 +7,16 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "promptforge.settings")
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
     from promptforge.lib.database import available
 
-    with available():
-        execute_from_command_line(sys.argv)
+    try:
+        with available():
+            execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        sys.exit(f"PromptForge cannot run. {error}")
 
 
 if __name__ == "__main__":

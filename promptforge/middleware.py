@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 
 from promptforge.lib.errors import DomainError
@@ -32,7 +33,7 @@ class RequestId:
 
 
 class ReadableAddress:
-    """Refuses an address that holds NUL or is no UTF-8, which no door could look anything up by."""
+    """Refuses an address that holds NUL or is no UTF-8, which no door could look up, and a host that is not ours."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -45,6 +46,13 @@ class ReadableAddress:
             )
         if "\ufffd" in request.path or not _is_utf8(query):
             return problem(request, DomainError("invalid_utf8", "The address is not valid UTF-8, percent-encoded."))
+        try:
+            request.get_host()
+        except DisallowedHost:
+            sentence = (
+                "PromptForge does not answer for this host. PROMPTFORGE_ALLOWED_HOSTS names those it answers for."
+            )
+            return problem(request, DomainError("bad_request", sentence))
         return self.get_response(request)
 
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from promptforge.env import ROOT, env, var_directory
+from promptforge.env import ROOT, env, refuse_unknown_names, var_directory
 from promptforge.lib import database, keyring
 from promptforge.lib.supervisor import MARK, Service, Supervisor, end_group, end_leftovers, set_aside, spawn
 
@@ -66,6 +66,7 @@ def main() -> int:
     os.chdir(ROOT)
     signals = Signals()
     try:
+        refuse_unknown_names()
         with _only_one(options.port):
             _serve(options, signals)
     except Ended:
@@ -242,7 +243,9 @@ def _run(*words: str) -> str:
         return printed
     if "No space left on device" in complained:
         raise Refused(f"The disk that holds {var_directory()} is full: free some space and start again.")
-    last = (complained.strip().splitlines() or ["it said nothing"])[-1].rstrip(".")
+    # The last line that begins at the margin: what comes indented after it is the driver's further advice.
+    said = [line for line in complained.splitlines() if line.strip() and not line[0].isspace()] or ["it said nothing"]
+    last = said[-1].rstrip(".")
     raise Refused(f"`manage.py {words[0]}` failed: {last} (more in {_log('setup')}).")
 
 

@@ -87,10 +87,12 @@ def template(server: None, django_db_blocker: Any) -> str:
         fcntl.flock(handle, fcntl.LOCK_EX)
         if admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             return name
+        # The newest few stay: another run, of another state of the tree, may be working with them.
         for (stale,) in admin.execute(
-            "SELECT datname FROM pg_database WHERE datname ~ '^(making_)?template_[0-9a-f]{16}$'"
+            "SELECT datname FROM pg_database WHERE datname ~ '^template_[0-9a-f]{16}$' ORDER BY oid DESC OFFSET 4"
         ).fetchall():
             admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(stale)))
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(making)))
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(making)))
         _point_at(making)
         with django_db_blocker.unblock():

@@ -20,6 +20,8 @@ from promptforge.lib.errors import DomainError, shorten
 from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import require
 
+LONGEST_EMAIL = 254
+
 
 def create_user(
     *, email: str, name: str = "", password: str | None = None, is_staff: bool = False, is_superuser: bool = False
@@ -29,6 +31,10 @@ def create_user(
         validate_email(email)
     except ValidationError:
         raise DomainError("bad_value", f"{shorten(email)} is not an e-mail address.") from None
+    if len(email) > LONGEST_EMAIL:
+        raise DomainError(
+            "bad_value", f"The e-mail address has {len(email)} characters; at most {LONGEST_EMAIL} are kept."
+        )
     with refusals(), transaction.atomic():
         user = User.objects.filter(email__iexact=email).first() or User(email=email)
         is_new = user.pk is None
@@ -96,6 +102,8 @@ def remove_member(*, membership: Membership, by: Principal | None) -> None:
 
 def grant_break_glass(*, project: Project, user: User, minutes: int, by: Principal) -> BreakGlassGrant:
     """Let a person break glass for some minutes (at most 24 hours); nobody gives it to themselves."""
+    if by.key is not None:
+        raise DomainError("forbidden", "A key never gives the right to break glass: a person does, signed in.")
     require(by.may(Permission.ADMINISTER))
     if user.pk == by.user.pk:
         raise DomainError("four_eyes", "Nobody gives themselves the right to break glass. Ask another admin.")

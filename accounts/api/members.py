@@ -17,7 +17,7 @@ from promptforge.lib.errors import DomainError
 from promptforge.lib.ids import decode
 from promptforge.lib.pagination import PARAMETERS as PAGE_PARAMETERS
 from promptforge.lib.pagination import page
-from promptforge.lib.rest import StrictSerializer, Text, Whole, refuse_unknown_parameters
+from promptforge.lib.rest import Choice, StrictSerializer, Text, Whole, refuse_unknown_parameters
 from promptforge.lib.verdicts import require
 
 MOST_GRANT_MINUTES = 24 * 60
@@ -36,7 +36,7 @@ class ChangedMember(StrictSerializer):
 
 
 class NewGrant(StrictSerializer):
-    permission = serializers.ChoiceField(["break_glass"])
+    permission = Choice(["break_glass"])
     minutes = Whole(min_value=1, max_value=MOST_GRANT_MINUTES)
 
 

@@ -37,6 +37,20 @@ BEGIN
 END;
 $guard$;
 
+-- A role's group carries the role's rights: who is in it says the membership alone.
+CREATE OR REPLACE FUNCTION public.promptforge_role_group_member() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
+BEGIN
+    -- [role_group_follows_membership]
+    IF EXISTS (SELECT FROM public.accounts_rolegroup r WHERE r.group_id = NEW.group_id AND NOT EXISTS (
+        SELECT FROM public.accounts_membership m WHERE m.user_id = NEW.user_id AND m.project_id = r.project_id AND r.role = ANY (m.roles))) THEN
+        PERFORM public.promptforge_refuse('role_group_follows_membership', 'A role is given by the membership, not by putting somebody into its group.');
+    END IF;
+    -- [end]
+    RETURN NEW;
+END;
+$guard$;
+
 CREATE OR REPLACE FUNCTION public.promptforge_membership_write() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
 BEGIN
@@ -118,6 +132,8 @@ CREATE OR REPLACE TRIGGER membership_write BEFORE INSERT OR UPDATE ON public.acc
     FOR EACH ROW EXECUTE FUNCTION public.promptforge_membership_write();
 CREATE OR REPLACE TRIGGER membership_groups AFTER INSERT OR UPDATE OR DELETE ON public.accounts_membership
     FOR EACH ROW EXECUTE FUNCTION public.promptforge_membership_groups();
+CREATE OR REPLACE TRIGGER role_group_member BEFORE INSERT OR UPDATE ON public.accounts_user_groups
+    FOR EACH ROW EXECUTE FUNCTION public.promptforge_role_group_member();
 CREATE OR REPLACE TRIGGER membership_not_truncated BEFORE TRUNCATE ON public.accounts_membership
     FOR EACH STATEMENT EXECUTE FUNCTION public.promptforge_frozen();
 CREATE OR REPLACE TRIGGER membership_history_frozen BEFORE UPDATE OR DELETE ON public.accounts_historicalmembership

@@ -34,7 +34,7 @@ SOCKETS = Path("/tmp")  # noqa: S108 - a private folder in it, whose owner and m
 SYSTEM_PLACE = Path("/var/lib/promptforge")
 PATIENCE = 120.0  # seconds; recovery after a crash replays the log first
 # The test cluster may lose everything with the power: it is made anew.
-FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
 
 
 class DatabaseUnavailable(Exception):

@@ -130,15 +130,31 @@ _FIELD_CODES = {
 }
 
 
+# Where the framework's own sentence does not say how to mend it.
+_SENTENCES = {
+    "required": "The field is missing. Add it.",
+    "null": "null is not allowed here. Give a value, or leave the field out.",
+    "empty": "The list is empty. Name at least one.",
+}
+
+
+class Choice(serializers.ChoiceField):
+    """One of a few words; the refusal lists them."""
+
+    def fail(self, key: str, **kwargs: Any) -> NoReturn:
+        if key == "invalid_choice":
+            known = ", ".join(str(choice) for choice in self.choices)
+            raise serializers.ValidationError(f"{shorten(kwargs['input'])} is none of: {known}.", code="bad_value")
+        super().fail(key, **kwargs)
+
+
 def _faults(detail: Any, where: str) -> list[Fault]:
     if isinstance(detail, Mapping):
         return [fault for name, inner in detail.items() for fault in _faults(inner, f"{where}/{name}")]
     if isinstance(detail, list):
         return [fault for inner in detail for fault in _faults(inner, where)]
     code = _FIELD_CODES.get(detail.code, detail.code if detail.code in CODES else "bad_value")
-    if detail.code == "invalid_choice":  # the framework's own sentence quotes all of what was sent
-        return [Fault(where, code, "This is none of the values known here; the API's schema lists them.")]
-    return [Fault(where, code, str(detail))]
+    return [Fault(where, code, _SENTENCES.get(detail.code, str(detail)))]
 
 
 def raise_faults(faults: list[Fault]) -> NoReturn:
@@ -218,7 +234,9 @@ def _of_framework(exc: Exception) -> DomainError:
     if isinstance(exc, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         return DomainError("not_authenticated", "Send an API key as `Authorization: Bearer …`, or sign in.")
     if isinstance(exc, exceptions.MethodNotAllowed):
-        return DomainError("method_not_allowed", f"{exc.detail}")
+        return DomainError(
+            "method_not_allowed", "This address does not take that method; the Allow header lists what it takes."
+        )
     if isinstance(exc, exceptions.UnsupportedMediaType):
         return DomainError("unsupported_media_type", "Send the body as application/json.")
     if isinstance(exc, exceptions.NotAcceptable):

@@ -1,7 +1,7 @@
 """Projects by REST."""
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import serializers, status
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,14 +13,14 @@ from accounts.shapes import project_shape
 from promptforge.lib.errors import DomainError
 from promptforge.lib.pagination import PARAMETERS as PAGE_PARAMETERS
 from promptforge.lib.pagination import page
-from promptforge.lib.rest import StrictSerializer, Text, refuse_unknown_parameters
+from promptforge.lib.rest import Choice, StrictSerializer, Text, refuse_unknown_parameters
 from prompts.actions.projects import PRESETS, found_project
 
 
 class NewProject(StrictSerializer):
     shown_only = ("created_at", "importing")
     name = Text()
-    preset = serializers.ChoiceField(list(PRESETS), default="team")
+    preset = Choice(list(PRESETS), default="team")
 
 
 class ProjectsView(CountedView):

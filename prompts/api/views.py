@@ -16,7 +16,7 @@ from promptforge.lib.errors import DomainError, shorten
 from promptforge.lib.ids import decode
 from promptforge.lib.pagination import PARAMETERS as PAGE_PARAMETERS
 from promptforge.lib.pagination import page
-from promptforge.lib.rest import Flag, StrictSerializer, Text, Whole, refuse_unknown_parameters
+from promptforge.lib.rest import Choice, Flag, StrictSerializer, Text, Whole, refuse_unknown_parameters
 from promptforge.lib.verdicts import require
 from prompts import diffing
 from prompts.actions.prompts import change_prompt
@@ -74,7 +74,7 @@ class NewVersion(VersionFields):
 
 class NewRelease(StrictSerializer):
     shown_only = ("id", "revision", "previous_version", "canary", "promotion", "actor", "at", "digest")
-    kind = serializers.ChoiceField([ReleaseKind.PROMOTE, ReleaseKind.ROLLBACK, ReleaseKind.BREAK_GLASS])
+    kind = Choice([ReleaseKind.PROMOTE, ReleaseKind.ROLLBACK, ReleaseKind.BREAK_GLASS])
     prompt = Text()
     channel = Text(default="stable")
     version = Whole(required=False, min_value=1, max_value=2_147_483_647)
@@ -237,6 +237,11 @@ def _version(principal: Principal, reference: str) -> PromptVersion:
     if "@" in reference:
         name, selector = parse_reference(reference)
         pk = resolve(principal, find_prompt(principal, name), selector).version.pk
+    elif "/" in reference or not reference.startswith("ver_"):
+        raise DomainError(
+            "bad_version",
+            f"{shorten(reference)} names no version: write it as {shorten(reference)}@8, @stable or @latest.",
+        )
     else:
         pk = decode("ver", reference, "version_not_found")
     version = (

@@ -34,6 +34,6 @@ def test_ends_that_are_missing_or_out_of_reach(team: Team, foreign: Team, reader
     problem_of(reader.get("diff", {"from": good, "to": good, "words": 1}), 400, "unknown_parameter")
     problem_of(reader.get("diff", {"from": good, "to": f"{NAME}@0"}), 400, "bad_version")
     problem_of(reader.get("diff", {"from": good, "to": f"{NAME}@2"}), 404, "version_not_found")
-    problem_of(reader.get("diff", {"from": good, "to": NAME}), 404, "version_not_found")
+    problem_of(reader.get("diff", {"from": good, "to": NAME}), 400, "bad_version")
     problem_of(reader.get("diff", {"from": "secret/plan@1", "to": good}), 404, "prompt_not_found")
     problem_of(Caller(team.key("versions:write")).get("diff", {"from": good, "to": good}), 403, "key_scope")

@@ -41,6 +41,7 @@ class Command(ProjectCommand):
             responsible=self._responsible(options, project),
             by=None,
         )
+        self.stderr.write(f"{made.key.service_account.responsible} answers for this key. It is shown this once.")
         self.write(options, {"id": encode("key", made.key.pk), "name": made.key.name, "key": made.text}, made.text)
 
     def _responsible(self, options: dict[str, Any], project: Any) -> User:

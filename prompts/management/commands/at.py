@@ -50,10 +50,10 @@ class Command(ProjectCommand):
     def _sentence(self, found: Resolved, *, with_content: bool) -> str:
         release = found.release
         assert release is not None
+        kind = "imported history" if release.kind == ReleaseKind.IMPORT else release.kind
         lines = [
             f"{found.version} was live on {found.channel}.",
-            f"Since    {format_instant(release.at)}  (revision {release.revision}, {release.kind}"
-            + (", imported history)" if release.kind == ReleaseKind.IMPORT else ")"),
+            f"Since    {format_instant(release.at)}  (revision {release.revision}, {kind})",
             f"By       {release.actor}",
             f"Because  {release.reason or 'no reason was given'}",
         ]
