@@ -158,12 +158,12 @@ def test_a_version_by_reference_or_id(team: Team, foreign: Team, reader: Caller)
     for reference in (
         encode("ver", secret.pk),
         encode("ver", 2**62),
-        encode("rel", 1),
         "ver_",
         "ver_ü",
-        "x",
         "ver_" + "z" * 11,
     ):
         problem_of(reader.get(f"versions/{reference}"), 404, "version_not_found")
+    for reference in (encode("rel", 1), "x", NAME):
+        problem_of(reader.get(f"versions/{reference}"), 400, "bad_version")
     problem_of(reader.get("versions/secret/plan@1"), 404, "prompt_not_found")
     problem_of(reader.get(f"versions/{NAME}@1?x=1"), 400, "unknown_parameter")
