@@ -81,3 +81,17 @@ class ServedChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject_id} at {self.generation}"
+
+
+class RestoreFence(models.Model):
+    """One restore. Until a person confirms it, nothing is sent, scheduled or run (`events.fence`).
+
+    The migration's trigger lets only the owner of the tables write here, and lets only `confirmed_at` be set, once.
+    """
+
+    restored_at = models.DateTimeField(db_default=Now(), editable=False)
+    archive_digest = models.CharField(max_length=64, help_text="SHA-256 of the backup's manifest.")
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"restore of {self.archive_digest[:12]}"

@@ -2,9 +2,12 @@
 
 from celery import shared_task
 
+from events.fence import is_fenced
 from prompts import verification
 
 
 @shared_task  # type: ignore[untyped-decorator]
 def write_checkpoint() -> None:
-    verification.write_checkpoint()
+    """Note every chain's place, unless a restore waits: until it is confirmed, its past is not vouched for."""
+    if not is_fenced():
+        verification.write_checkpoint()

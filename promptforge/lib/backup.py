@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from promptforge.lib import database
 from promptforge.lib.cluster import PROGRAMS, SUPPLIER
@@ -31,7 +31,7 @@ class BackupRefused(Exception):
 
 # --- The file --------------------------------------------------------------------------------------------------------
 @contextmanager
-def new_file(path: Path) -> Iterator[BinaryIO]:
+def new_file(path: Path) -> Iterator[IO[bytes]]:
     """A file that only its owner reads, and that stands under its name once it is whole and on the disk, or never."""
     _refuse_taken(path)
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
@@ -61,7 +61,7 @@ def _refuse_taken(path: Path) -> None:
 class Writer:
     """Writes the parts one after the other, each digested on its way, then the manifest that names the digests."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self.file = file
         self.parts: dict[str, dict[str, Any]] = {}
 
@@ -134,7 +134,7 @@ class Archive:
         with tarfile.open(self.path, "r:") as tar:
             return _bytes(tar, name).decode()
 
-    def copy(self, name: str, into: BinaryIO) -> None:
+    def copy(self, name: str, into: IO[bytes]) -> None:
         """Copy a large part into an open file or pipe."""
         with tarfile.open(self.path, "r:") as tar:
             shutil.copyfileobj(_stream(tar, name), into, _CHUNK)
@@ -191,7 +191,8 @@ def environment(url: str) -> dict[str, str]:
     """What tells PostgreSQL's programs where to connect: a command line would show the password to everybody."""
     from psycopg.pq import Conninfo
 
-    found = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+    found = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("PG")}
+    found["LC_ALL"] = "C"
     for option in Conninfo.parse(url.encode()):
         if option.val is not None and option.envvar:
             found[option.envvar.decode()] = option.val.decode()
