@@ -46,7 +46,8 @@ def create_user(
             user.set_password(password)
         elif is_new:
             user.set_unusable_password()
-        user.name = name or user.name
+        if is_new:
+            user.name = name
         user.is_staff, user.is_superuser = user.is_staff or is_staff, user.is_superuser or is_superuser
         user.save()
     return user
@@ -84,6 +85,13 @@ def set_roles(*, project: Project, user: User, roles: Iterable[str], by: Princip
         membership.save()
         record(kind, project_id=project.pk, actor=by.actor if by else SYSTEM, subject=("person", user.pk), roles=wanted)
     return membership
+
+
+def add_member(*, by: Principal, email: str, name: str, roles: Iterable[str]) -> Membership:
+    """Give the person with this address, who is made if need be, exactly these roles in the project."""
+    require(by.may(Permission.ADMINISTER))
+    with refusals(), transaction.atomic():
+        return set_roles(project=by.project, user=create_user(email=email, name=name), roles=roles, by=by)
 
 
 def remove_member(*, membership: Membership, by: Principal | None) -> None:

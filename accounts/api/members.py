@@ -5,7 +5,7 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.actions.members import create_user, grant_break_glass, remove_member, set_roles
+from accounts.actions.members import add_member, grant_break_glass, remove_member, set_roles
 from accounts.admission import idempotent
 from accounts.api.door import DoorView
 from accounts.api.schemas import PROBLEM, GrantShape, MemberShape, page_of
@@ -57,9 +57,7 @@ class MembersView(DoorView):
     def post(self, request: Request) -> Response:
         """Give a person roles; somebody who is a member already gets exactly these."""
         require(self.principal.may(Permission.ADMINISTER))
-        asked = NewMember.read(request)
-        user = create_user(email=asked["email"], name=asked["name"])
-        made = set_roles(project=self.principal.project, user=user, roles=asked["roles"], by=self.principal)
+        made = add_member(by=self.principal, **NewMember.read(request))
         return Response(member_shape(made), status=status.HTTP_201_CREATED)
 
 

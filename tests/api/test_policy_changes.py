@@ -1,4 +1,4 @@
-"""A protected channel's policy takes two people to change: PATCH proposes, POST /policy-changes/{id}/approve decides."""
+"""A protected channel's policy takes two people: PATCH proposes, POST /policy-changes/{id}/approve decides."""
 
 from typing import Any
 
@@ -86,9 +86,10 @@ def test_what_a_persons_key_proposes_is_their_own(team: Team) -> None:
 
 def test_a_key_never_approves(team: Team) -> None:
     waiting = propose(person(team, "cleo"), required_approvals=0)
+    manager, reader = Caller(team.key("manage", "prompts:read")), Caller(team.key("prompts:read"))
     before = written()
-    refused(approve(Caller(team.key("manage", "prompts:read")), waiting), 403, "forbidden", before)
-    refused(approve(Caller(team.key("prompts:read")), waiting), 403, "key_scope", before)
+    refused(approve(manager, waiting), 403, "forbidden", before)
+    refused(approve(reader, waiting), 403, "key_scope", before)
     refused(approve(Caller(None), waiting), 401, "not_authenticated", before)
 
 
