@@ -14,6 +14,7 @@ from accounts.models import Project
 from events.kinds import EventKind
 from events.models import Event
 from promptforge.lib.errors import DomainError
+from prompts import templating
 from prompts.formats import folder
 from prompts.formats.gathering import read_bytes
 from prompts.formats.records import PromptRecord, ReleaseRecord, Unreadable, VersionRecord
@@ -22,7 +23,7 @@ from prompts.models.releases import ReleaseKind
 
 
 class Command(ProjectCommand):
-    help = "Export a project's prompts with all their versions and ledgers into a folder; the same project, the same bytes."
+    help = "Export a project's prompts, versions and ledgers into a folder: the same project, the same bytes."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
@@ -141,8 +142,18 @@ def _version(row: PromptVersion, names: dict[int, tuple[str, int]]) -> VersionRe
         variables=row.variable_list,
         message=row.message,
         created_at=row.created_at,
-        pins=dict(names[pk] for pk in row.includes),
+        pins=_pins(row, names) if row.includes else {},
     )
+
+
+def _pins(row: PromptVersion, names: dict[int, tuple[str, int]]) -> dict[str, int]:
+    """What `{{> name }}` stood for: the newest version then, so the highest number of those that are included."""
+    source = row.typed_source
+    texts = [source] if isinstance(source, str) else [message.get("content", "") for message in source]
+    parts = [part for text in texts for part in templating.parse(text)]
+    floating = {part.name for part in parts if isinstance(part, templating.Include) and part.number is None}
+    included = sorted(names[pk] for pk in row.includes)
+    return {name: number for name, number in included if name in floating}
 
 
 def _releases(project: Project) -> Iterator[tuple[str, ReleaseRecord]]:
