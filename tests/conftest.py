@@ -20,7 +20,7 @@ from django.db import connections
 from psycopg import sql
 
 from promptforge.lib import database, guards
-from promptforge.lib.cluster import Cluster
+from promptforge.lib.cluster import ADMIN, Cluster
 from tests.personas import Team, make_team
 from tests.plugin import ROOT
 
@@ -57,8 +57,16 @@ def server() -> Iterator[None]:
 
 @contextmanager
 def _administer() -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(database.owner_url(), autocommit=True) as connection:
+    """Connect as whoever may end other roles' sessions, so that a database can be dropped at once."""
+    url = database.owner_url() if database.is_external() else database.embedded().url(ADMIN, "postgres")
+    with psycopg.connect(url, autocommit=True) as connection:
         yield connection
+
+
+def _owned() -> sql.Composable:
+    """To whom a new database belongs: to the owner of the tables, whoever creates it."""
+    owner = psycopg.conninfo.conninfo_to_dict(database.owner_url()).get("user")
+    return sql.SQL("OWNER {}").format(sql.Identifier(str(owner))) if owner else sql.SQL("")
 
 
 def _template_name() -> str:
@@ -93,7 +101,7 @@ def template(server: None, django_db_blocker: Any) -> str:
         ).fetchall():
             admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(stale)))
         admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(making)))
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(making)))
+        admin.execute(sql.SQL("CREATE DATABASE {} {}").format(sql.Identifier(making), _owned()))
         _point_at(making)
         with django_db_blocker.unblock():
             call_command("migrate", verbosity=0)
@@ -109,8 +117,8 @@ def committed_db(template: str, django_db_blocker: Any) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_counter)}"
     with _administer() as admin:
         admin.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
-                sql.Identifier(name), sql.Identifier(template)
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY {}").format(
+                sql.Identifier(name), sql.Identifier(template), _owned()
             )
         )
         _point_at(name)

@@ -1,14 +1,11 @@
 """A caller of the REST API, and what every refusal of it looks like."""
 
 import json
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
-from django.db import connection, connections
 from django.http import HttpResponse
 from django.test import Client
 
@@ -17,22 +14,6 @@ from promptforge.lib.errors import CODES
 from prompts.actions.releases import promote
 from prompts.models import Head, Prompt, PromptVersion, Release
 from tests.personas import Team, make_team
-
-
-@pytest.fixture(autouse=True)
-def left_before_dropped(committed_db: str) -> Iterator[None]:
-    """Waits until the application's sessions have ended: the owner, who drops the database, may not end them."""
-    yield
-    connection.close()
-    with connections["owner"].cursor() as cursor:
-        deadline = time.monotonic() + 5
-        others = 1
-        while others and time.monotonic() < deadline:
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-            [others] = cursor.fetchone()
-
 
 ALL_SCOPES = ("prompts:read", "versions:write", "releases:write", "manage")
 

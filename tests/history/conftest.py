@@ -1,5 +1,5 @@
 """What the tests of history share."""
 
-from tests.api.conftest import api, left_before_dropped, reader
+from tests.api.conftest import api, reader
 
-__all__ = ["api", "left_before_dropped", "reader"]
+__all__ = ["api", "reader"]

@@ -13,10 +13,7 @@ from typing import Any
 from django.db import connections
 
 from promptforge.lib import database
-from tests.api.conftest import left_before_dropped
 from tests.plugin import ROOT
-
-__all__ = ["left_before_dropped"]
 
 
 def at_once(count: int, act: Callable[[int], Any]) -> list[Any]:

@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Caller, body_of, left_before_dropped, problem_of
+from tests.api.conftest import Caller, body_of, problem_of
 from tests.personas import Team
 from tests.plugin import ROOT
-
-__all__ = ["left_before_dropped"]
 
 TEMPLATES = [
     json.loads(line)
