@@ -194,9 +194,7 @@ class Composer:
             given, count = escaped_content(given)
         source = templating.check_content(plan.type, given)
         expanded = templating.expand(source, lambda name, number: self._find(version, name, number))
-        declared = templating.declared_variables(
-            expanded.content, None if version.variables is None else list(version.variables), expanded.inherited
-        )
+        declared = templating.declared_variables(expanded.content, version.variables, expanded.inherited)
         content, variables = _text(expanded.content), canonical_json(declared)
         config = templating.check_config(version.config)
         if count:

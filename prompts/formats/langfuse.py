@@ -86,10 +86,10 @@ def _prompt(batch: Batch, name: str, group: list[Item], numbers: Mapping[str, Ma
             raise _InVersion(where, f"Version {number} stands twice, also at {seen[number]}.")
         seen[number] = where
     ordered = sorted(group, key=lambda pair: pair[1]["version"])
-    kinds = {item.get("type", "chat" if isinstance(item["prompt"], list) else "text") for _, item in ordered}
+    kinds = {_kind(item) for _, item in ordered}
     if len(kinds) > 1:
         raise _InVersion(ordered[-1][0], f"{shorten(name)} is text in one version and chat in another.")
-    prompt = PromptRecord(name, [], type=text_of(kinds.pop(), "type"), is_history=True, where=ordered[0][0])
+    prompt = PromptRecord(name, [], type=kinds.pop(), is_history=True, where=ordered[0][0])
     for where, item in ordered:
         try:
             _version(batch, prompt, where, item, numbers)
@@ -100,6 +100,10 @@ def _prompt(batch: Batch, name: str, group: list[Item], numbers: Mapping[str, Ma
     prompt.tags = tags_of(ordered[-1][1].get("tags"))
     prompt.created_at = prompt.versions[0].created_at
     return prompt
+
+
+def _kind(item: Mapping[str, Any]) -> str:
+    return text_of(item.get("type"), "type", default="chat" if isinstance(item["prompt"], list) else "text")
 
 
 def _version(

@@ -15,6 +15,7 @@ import yaml
 from promptforge.lib.errors import shorten
 from promptforge.lib.json import MAX_INTEGER, MIN_INTEGER, Json
 from prompts.formats.records import Batch, PromptRecord, Unreadable, VersionRecord, tags_of, text_of
+from prompts.templating.grammar import VARIABLE_NAME
 
 MAX_FRONT_MATTER = 64 * 1024
 _FENCE = re.compile(r"---[ \t]*(?:\r\n|\n|\Z)")
@@ -152,10 +153,10 @@ def _declared(batch: Batch, where: str, given: object) -> list[dict[str, Any]] |
     declared: dict[str, dict[str, Any]] = {}
     for key, value in (schema or {}).items():
         kind, _, description = value.partition(",") if isinstance(value, str) else ("", "", "")
-        if kind.strip() not in _TYPES:
+        name = key.removesuffix("?")
+        if kind.strip() not in _TYPES or not VARIABLE_NAME.fullmatch(name):
             batch.note(where, f"input.schema.{shorten(key, 40)} is no plain type and was not taken.")
             continue
-        name = key.removesuffix("?")
         required = not key.endswith("?")
         declared[name] = {"name": name, "type": _TYPES[kind.strip()], "required": required}
         declared[name] |= {"description": description.strip()} if description.strip() else {}
