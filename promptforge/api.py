@@ -32,7 +32,12 @@ urlpatterns = [
     path(
         "docs/",
         csp_override(_DOCS_CSP)(
-            SpectacularSwaggerSplitView.as_view(url_name="schema", authentication_classes=[], permission_classes=[])
+            SpectacularSwaggerSplitView.as_view(
+                url_name="schema",
+                authentication_classes=[],
+                permission_classes=[],
+                http_method_names=["get", "head"],  # it has a page to show, and no words about itself
+            )
         ),
         name="api-docs",
     ),

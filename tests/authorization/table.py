@@ -1,0 +1,145 @@
+"""Who may call what: the one literal table that the generated tests hold every route of the API to.
+
+`may` names the principals whose call succeeds. All others are refused: whoever is nobody here with 401 or the 404 of a
+project that is not there, a person with `forbidden`, a key with `key_scope`; `instead` says where it is another code.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# People: one with each single role; `owner` views, and may edit one prompt by a grant of its own.
+PEOPLE = "viewer editor reviewer release-manager admin owner"
+# Keys: one with each single scope; `beta` and `billing` have every scope, narrowed to a channel or to names.
+KEYS = (
+    "prompts:read versions:write promotions:write releases:write evaluations:run observations:write "
+    "observations:read feedback:write audit:read manage beta billing"
+)
+# People who are not members: of another project, a superuser, one with a grant on a prompt and no membership.
+STRANGERS = "stranger superuser guest"
+NOBODY = "anonymous expired revoked"
+
+READERS = f"{PEOPLE} prompts:read"
+EDITORS = "editor release-manager admin"
+CONFIGURERS = "release-manager admin manage beta billing"
+ADMINISTRATORS = "admin manage beta billing"
+EVERYBODY = f"{PEOPLE} {KEYS} {STRANGERS} {NOBODY}"
+
+
+@dataclass(frozen=True)
+class Call:
+    """`{…}` in path and body stand for things of the project: see `World.own`."""
+
+    may: str
+    path: str = ""
+    body: Any = None
+    instead: Mapping[str, str] = field(default_factory=dict)
+    success: tuple[int, ...] = (200, 201, 204)
+
+
+_ELSEWHERE = {"billing": "prompt_not_found"}
+_FETCH = {"billing": "prompt_not_found", "beta": "key_scope"}
+_NO_KEY = dict.fromkeys(("manage", "beta", "billing"), "forbidden")
+_PUBLIC = {method: Call(EVERYBODY) for method in ("GET", "HEAD", "OPTIONS")}
+_NOTHING = dict.fromkeys(EVERYBODY.split(), "not_found")
+
+_VERSION = {"prompt": "{prompt}", "content": "Another text"}
+_PROMOTE = {"kind": "promote", "prompt": "{prompt}", "channel": "stable", "version": 2}
+_FREEZE = {"from": "2030-01-01T00:00:00Z", "to": "2030-01-02T00:00:00Z", "reason": "Holidays"}
+_GRANT = {"permission": "break_glass", "minutes": 5}
+
+TABLE: Mapping[str, Mapping[str, Call]] = {
+    "api/v1/schema": _PUBLIC,
+    "api/docs/": {method: Call(EVERYBODY) for method in ("GET", "HEAD")},
+    "api/v1/prompts": {
+        "GET": Call(f"{READERS} beta billing"),
+        "POST": Call(
+            f"{EDITORS} versions:write beta",
+            body={"name": "support/new", "content": "x"},
+            instead={"billing": "key_scope", "owner": "forbidden"},
+        ),
+    },
+    "api/v1/prompts/<path:name>": {
+        "GET": Call(READERS, "api/v1/prompts/{prompt}", instead=_FETCH),
+        "POST": Call(READERS, "api/v1/prompts/{prompt}", {"variables": {"customer_name": "Noor"}}, instead=_FETCH),
+        "PATCH": Call(
+            f"{EDITORS} owner versions:write beta", "api/v1/prompts/{prompt}", {"tags": ["a"]}, instead=_ELSEWHERE
+        ),
+    },
+    "api/v1/versions": {
+        "GET": Call(f"{READERS} beta", "api/v1/versions?prompt={prompt}", instead=_ELSEWHERE),
+        "POST": Call(f"{EDITORS} owner versions:write beta", body=_VERSION, instead=_ELSEWHERE),
+    },
+    "api/v1/versions/<path:reference>": {
+        "GET": Call(f"{READERS} beta", "api/v1/versions/{prompt}@1", instead=_ELSEWHERE),
+    },
+    "api/v1/versions/<path:reference> by id": {
+        "GET": Call(f"{READERS} beta", "api/v1/versions/{version}", instead={"billing": "version_not_found"}),
+    },
+    "api/v1/diff": {
+        "GET": Call(f"{READERS} beta", "api/v1/diff?from={prompt}@1&to={version}", instead=_ELSEWHERE),
+    },
+    "api/v1/releases": {
+        "GET": Call(f"{READERS} beta billing"),
+        "POST": Call("release-manager releases:write", body=_PROMOTE, instead=_FETCH),
+    },
+    "api/v1/releases of a prompt": {
+        "GET": Call(f"{READERS} beta", "api/v1/releases?prompt={prompt}&channel={channel}", instead=_ELSEWHERE),
+    },
+    "api/v1/releases/<str:release_id>/ratify": {
+        "POST": Call(
+            "release-manager",
+            "api/v1/releases/{release}/ratify",
+            instead={"prompts:read": "forbidden", "beta": "forbidden", "billing": "not_found"},
+        ),
+    },
+    "api/v1/channels": {
+        "GET": Call(f"{READERS} beta billing"),
+        "POST": Call(CONFIGURERS, body={"name": "new"}),
+    },
+    "api/v1/channels/<str:name>": {
+        "GET": Call(f"{READERS} beta billing", "api/v1/channels/{channel}"),
+        "PATCH": Call(CONFIGURERS, "api/v1/channels/{channel}", {"policy": {"approval_ttl_days": 3}}),
+    },
+    "api/v1/channels/<str:name>/freezes": {
+        "POST": Call(CONFIGURERS, "api/v1/channels/{channel}/freezes", _FREEZE),
+    },
+    "api/v1/channels/<str:name>/freezes/<str:freeze_id>": {
+        "DELETE": Call(CONFIGURERS, "api/v1/channels/{channel}/freezes/{freeze}"),
+    },
+    "api/v1/policy-changes/<str:change_id>/approve": {
+        "POST": Call("release-manager admin", "api/v1/policy-changes/{change}/approve", instead=_NO_KEY),
+    },
+    "api/v1/events": {"GET": Call(f"{PEOPLE} audit:read beta billing")},
+    "api/v1/projects": {
+        "GET": Call(f"{PEOPLE} {STRANGERS} {KEYS}"),
+        "POST": Call(
+            f"{PEOPLE} {STRANGERS}", body={"name": "garden"}, instead=dict.fromkeys(KEYS.split(), "forbidden")
+        ),
+        "OPTIONS": Call(f"{PEOPLE} {STRANGERS} {KEYS}"),
+    },
+    "api/v1/api-keys": {
+        "GET": Call(ADMINISTRATORS),
+        "POST": Call(ADMINISTRATORS, body={"name": "x", "scopes": ["prompts:read"]}),
+    },
+    "api/v1/api-keys/<str:key_id>": {"DELETE": Call(ADMINISTRATORS, "api/v1/api-keys/{key}")},
+    "api/v1/api-keys/<str:key_id>/rotate": {
+        "POST": Call(ADMINISTRATORS, "api/v1/api-keys/{key}/rotate", {"overlap_hours": 1}),
+    },
+    "api/v1/members": {
+        "GET": Call(ADMINISTRATORS),
+        "POST": Call(ADMINISTRATORS, body={"email": "gus@shop.example", "roles": ["viewer"]}),
+    },
+    "api/v1/members/<str:member_id>": {
+        "PATCH": Call(ADMINISTRATORS, "api/v1/members/{member}", {"roles": ["editor"]}),
+        "DELETE": Call(ADMINISTRATORS, "api/v1/members/{member}"),
+    },
+    "api/v1/members/<str:member_id>/grants": {
+        "POST": Call("admin", "api/v1/members/{member}/grants", _GRANT, instead=_NO_KEY),
+    },
+    # Whatever else begins with /api/ is nowhere, for everybody alike.
+    "api/": {
+        method: Call("", "api/v1/nowhere", instead=_NOTHING)
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+    },
+}
