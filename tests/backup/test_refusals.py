@@ -226,6 +226,20 @@ def test_a_dump_that_ends_early_is_not_committed(
     assert here.sql("SELECT * FROM public.events_serving") == before
 
 
+def test_a_newer_checkpoint_file_is_kept_aside(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.jsonl"
+    assert restore.put_checkpoints(path, "one\n", "now") is None
+    assert restore.put_checkpoints(path, "one\n", "now") is None
+    path.write_text("one\ntwo\nthree\n")
+    aside = tmp_path / "checkpoints.jsonl.before-restore-now"
+    assert restore.put_checkpoints(path, "one\n", "now") == (
+        f"The checkpoint file here has 3 lines and the backup's 1: it is kept as {aside}."
+    )
+    assert (path.read_text(), aside.read_text()) == ("one\n", "one\ntwo\nthree\n")
+    assert "the backup's 0" in (restore.put_checkpoints(path, None, "later") or "")
+    assert not path.exists()
+
+
 # --- The keys --------------------------------------------------------------------------------------------------------
 def ring(**secrets: str) -> str:
     return "".join(f"{name.split('_')[0]}:{name.split('_')[1]}:{secret * 32}\n" for name, secret in secrets.items())

@@ -77,7 +77,7 @@ class Command(BaseCommand):
         if sentence := restore.put_checkpoints(settings.CHECKPOINT_FILE, archive.text(CHECKPOINTS), moment):
             said.append(sentence)
         wrong = restore.differences(archive)
-        call_command("migrate", interactive=False, verbosity=0)
+        call_command("migrate", interactive=False, verbosity=0, stdout=io.StringIO())
         findings = self._verify()
         wrong += [f"{row['project']}  {row['subject']}: {row['broken']}" for row in findings if row["broken"]]
         self._tell(options, archive, said, wrong, len(findings))
