@@ -188,6 +188,7 @@ class _Writer:
                 for name, composed in following.items()
                 if composed is not None and all(pin in self.library.ids for pin in composed.pins)
             ]
+            assert wave, "what includes itself was left while composing"
             self._wave([self._version(name, numbers[name], composed) for name, composed in wave])
             for name, _ in wave:
                 numbers[name] += 1

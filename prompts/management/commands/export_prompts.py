@@ -32,34 +32,25 @@ class Command(ProjectCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         project = self.project(options)
         target = _Target(options["path"])
+        # Read first and written afterwards: a transaction that waits for a slow disk would be ended.
         with transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             channels = Channel.objects.filter(project=project).order_by("position", "pk")
-            counted = _Counted()
-            for path, content in folder.files(counted.count(_records(project)), [c.name for c in channels]):
-                target.put(path, content)
+            names, prompts = [channel.name for channel in channels], list(_records(project))
+        for path, content in folder.files(prompts, names):
+            target.put(path, content)
         removed = target.remove_the_rest()
-        shape = {"prompts": counted.prompts, "versions": counted.versions, "releases": counted.releases}
+        shape = {
+            "prompts": len(prompts),
+            "versions": sum(len(prompt.versions) for prompt in prompts),
+            "releases": sum(len(prompt.releases) for prompt in prompts),
+        }
         sentence = (
-            f"{counted.prompts} prompts with {counted.versions} versions and {counted.releases} releases are in "
+            f"{shape['prompts']} prompts with {shape['versions']} versions and {shape['releases']} releases are in "
             f"{options['path']}: {target.written} files written, {target.same} stood so already, {removed} removed."
         )
         self.write(options, shape | {"written": target.written, "same": target.same, "removed": removed}, sentence)
-
-
-class _Counted:
-    """Counts what passes through."""
-
-    def __init__(self) -> None:
-        self.prompts = self.versions = self.releases = 0
-
-    def count(self, records: Iterator[PromptRecord]) -> Iterator[PromptRecord]:
-        for record in records:
-            self.prompts += 1
-            self.versions += len(record.versions)
-            self.releases += len(record.releases)
-            yield record
 
 
 class _Target:
