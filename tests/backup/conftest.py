@@ -47,11 +47,12 @@ import threading
 from accounts.models import Project, User
 from accounts.policies import Principal
 from prompts.actions.releases import promote
-from prompts.actions.versions import save_version
+from prompts.actions.versions import create_prompt, save_version
 from prompts.models import Channel, Prompt
 project = Project.objects.get(name="shop")
 by = Principal(User.objects.get(name="Emil"), project)
-prompt, stable = Prompt.objects.get(project=project), Channel.objects.get(project=project, name="stable")
+name, stable = sys.argv[1], Channel.objects.get(project=project, name="stable")
+prompt = Prompt.objects.filter(name=name).first() or create_prompt(by=by, name=name, content="Text 1")[0]
 ended = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
 while not ended.is_set():
@@ -114,6 +115,9 @@ class Machine:
             [sys.executable, "-c", PRELUDE + code, *arguments],
             cwd=ROOT, env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
+
+    def write(self, name: str = "support/greeting") -> "subprocess.Popen[str]":
+        return self.start(WRITER, name)
 
     def ask(self, code: str, given: Any = None) -> Any:
         """What a piece of Python prints as JSON."""

@@ -10,7 +10,7 @@ import pytest
 
 from promptforge.lib.backup import CHECKPOINTS, DUMP, KEYS, Archive
 from promptforge.lib.cluster import APPLICATION, Cluster
-from tests.backup.conftest import WRITER, Machine, Source, mode, reached
+from tests.backup.conftest import Machine, Source, mode, reached
 
 CHECKPOINT = """
 from prompts.tasks import write_checkpoint
@@ -21,7 +21,7 @@ print("null")
 
 def backup_while_writing(source: Source, path: Path, before: int) -> tuple[int, int]:
     """The last version that was acknowledged before the backup began, and after it had ended."""
-    writer = source.machine.start(WRITER)
+    writer = source.machine.write()
     try:
         acknowledged = reached(writer, before)
         source.machine.manage("backup", path)
@@ -78,7 +78,7 @@ def test_it_comes_back_whole_and_fenced(source: Source, new_machine: Callable[..
 def test_backups_in_the_rush_all_verify(source: Source, new_machine: Callable[..., Machine]) -> None:
     """Three writers; each backup holds every write that was acknowledged before it began."""
     target = new_machine()
-    writers = [source.machine.start(WRITER_OF.replace("NUMBER", str(number))) for number in range(3)]
+    writers = [source.machine.write(f"rush/{number}") for number in range(3)]
     try:
         for turn in range(4):
             acknowledged = [reached(writer, turn + 2) for writer in writers]
@@ -94,13 +94,6 @@ def test_backups_in_the_rush_all_verify(source: Source, new_machine: Callable[..
             writer.communicate("")
 
 
-WRITER_OF = WRITER.replace(
-    "prompt, stable = Prompt.objects.get(project=project),",
-    "from prompts.actions.versions import create_prompt\n"
-    'prompt, _ = create_prompt(by=by, name="rush/NUMBER", content="Text 1")\nstable =',
-)
-
-
 @pytest.mark.full
 def test_an_older_backup_goes_with_its_own_checkpoints(source: Source, new_machine: Callable[..., Machine]) -> None:
     """The file here remembers what the older database does not: it is kept aside, and said."""
@@ -109,7 +102,7 @@ def test_an_older_backup_goes_with_its_own_checkpoints(source: Source, new_machi
     source.machine.manage("backup", path)
     machine.manage("restore", path)
     machine.manage("restore", "--confirm")
-    writer = machine.start(WRITER)
+    writer = machine.write()
     reached(writer, 1)
     writer.communicate("")
     machine.ask(CHECKPOINT)
