@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import DatabaseError, transaction
@@ -266,7 +266,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def key_in_url(request: HttpRequest) -> bool:
     """Whether an API key stands in the address, where logs and histories keep it."""
-    return "pf_live_" in (target := urlsplit(request.get_full_path()).query) or "pf_dev_" in target
+    query = unquote_plus(urlsplit(request.get_full_path()).query)
+    return "pf_live_" in query or "pf_dev_" in query
 
 
 __all__ = [

@@ -202,8 +202,10 @@ def _insert(
 
 def _still_declared(newest: PromptVersion | None, content: Any) -> list[dict[str, Any]]:
     """The newest version's declarations of those variables that the new text itself still names."""
-    texts = [content] if isinstance(content, str) else [m.get("content") for m in content if isinstance(m, dict)]
-    parts = [part for text in texts if isinstance(text, str) for part in templating.parse(text)]
+    messages = [{"content": content}] if isinstance(content, str) else content
+    texts = [(number, m.get("content")) for number, m in enumerate(messages, 1) if isinstance(m, dict)]
+    places = [(templating.Place(None if messages is not content else number), text) for number, text in texts]
+    parts = [part for place, text in places if isinstance(text, str) for part in templating.parse(text, place)]
     named = {part.name for part in parts if isinstance(part, templating.Variable)}
     return [declared for declared in (newest.variable_list if newest else []) if declared["name"] in named]
 
