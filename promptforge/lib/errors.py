@@ -18,7 +18,6 @@ CODES: Mapping[str, Code] = {
     "bad_cursor": Code(400, "Not a cursor of this list"),
     "bad_limit": Code(400, "Limit out of range"),
     "bad_name": Code(400, "Not a prompt name"),
-    "bad_path": Code(400, "Not a path that PromptForge serves"),
     "bad_request": Code(400, "The request could not be read"),
     "bad_timestamp": Code(400, "Not a usable instant"),
     "bad_value": Code(400, "Not a usable value"),
@@ -162,5 +161,7 @@ class DomainError(Exception):
 
 def shorten(text: object, limit: int = 80) -> str:
     """The part of an input that a message may repeat: at most `limit` characters, control characters escaped."""
+    if text == "":
+        return "an empty text"
     shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in str(text)[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"

@@ -180,9 +180,10 @@ def position(text: str, offset: int) -> tuple[int, int]:
 
 
 def _syntax_error(error: json.JSONDecodeError) -> DomainError:
+    what = error.msg.removesuffix(" at").removesuffix(" starting")  # the place is told already
     return DomainError(
         "json_syntax",
-        f"Not valid JSON at {error.lineno}:{error.colno} (line:column): {error.msg}.",
+        f"Not valid JSON at {error.lineno}:{error.colno} (line:column): {what}.",
         extra={"line": error.lineno, "column": error.colno},
     )
 

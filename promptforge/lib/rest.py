@@ -135,6 +135,8 @@ _SENTENCES = {
     "required": "The field is missing. Add it.",
     "null": "null is not allowed here. Give a value, or leave the field out.",
     "empty": "The list is empty. Name at least one.",
+    "not_a_dict": "A JSON object is expected here.",
+    "not_a_list": "A JSON list is expected here.",
 }
 
 
