@@ -4,9 +4,10 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
@@ -240,3 +241,24 @@ def test_hidden_text_and_long_lines_are_saved(shop: Team, keys: dict[str, str | 
         assert caller.post("prompts", {"name": f"kept-{number}", "content": content}).status_code == 201
     diff = json.loads(caller.get("diff", {"from": "support/greeting@1", "to": "kept-0@1"}).content)
     assert diff["hidden"]
+
+
+def test_the_command_line(shop: Team, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same instants and versions, typed: one sentence, and the exit of a refusal."""
+    wrong, before = [], everything()
+    for row in corpus("api"):
+        _, _, query = row["input"]["path"].partition("?")
+        given = dict(parse_qsl(query, keep_blank_values=True, errors="replace"))
+        if row["id"].startswith("version-"):
+            words = ["promote", f"support/greeting@{given['_version']}"]
+            options = {"reason": "x", "as": "cleo@shop.example"}
+        elif row["id"].startswith("at-") and "_version" not in given:
+            words, options = ["at", "support/greeting", given["_at"]], {}
+        else:
+            continue
+        with pytest.raises((SystemExit, CommandError)) as end:
+            call_command(*words, *(f"--{name}={value}" for name, value in options.items()), "--project=shop")
+        said = capsys.readouterr().err.strip() or str(end.value)
+        if echoes(said, " ".join(words)) or "\n" in said or not said.endswith(f". ({row['expect_code']})"):
+            wrong.append((row["id"], said))
+    assert_all(wrong, before)
