@@ -165,7 +165,7 @@ def complaints(page: HttpResponse) -> str:
 
 
 def test_templates_by_the_form(shop: Team) -> None:
-    """The admin's form refuses the same with the same sentence."""
+    """The admin's form refuses the same, says something, and repeats no long input."""
     client, wrong = signed_in_editor(shop), []
     page = reverse("admin:prompts_prompt_add")
     before = everything()
