@@ -28,7 +28,14 @@ class Event(models.Model):
         indexes = [
             models.Index(fields=["project_id", "subject_kind", "subject_id", "id"], name="event_subject"),
         ]
-        constraints = [models.CheckConstraint(condition=models.Q(kind__in=EventKind.values), name="event_kind_known")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(kind__in=EventKind.values), name="event_kind_known"),
+            models.UniqueConstraint(
+                fields=["subject_id", "kind"],
+                condition=models.Q(kind__in=["version.saved", "release.made"]),
+                name="event_tells_once",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject_kind} {self.subject_id}"

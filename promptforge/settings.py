@@ -181,9 +181,6 @@ CELERY_BEAT_SCHEDULE = {
 }
 CHECKPOINT_FILE = VAR / "checkpoints.jsonl"
 
-# --- What can hold a promotion back: name -> dotted path of its check; a required name that is missing here is failed.
-PROMOTION_CHECKS: dict[str, str] = {}
-
 # --- Rates, per caller: writes a second, and how many at once after a pause ------------------------------------------
 RATE_WRITE = env.int("PROMPTFORGE_RATE_WRITE", default=50)
 if RATE_WRITE < 1:

@@ -76,7 +76,8 @@ def _versions(project: Project) -> Iterator[Finding]:
         yield Finding(f"versions of {prompt.name}", f"{prompt.next_number - 1} versions are missing")
     for event in told.values():
         yield Finding(
-            f"versions of {event['prompt']}", f"version {event['number']} was recorded by its event and is missing"
+            f"versions of {event.get('prompt')}",
+            f"version {event.get('number')} was recorded by its event and is missing",
         )
 
 
@@ -110,9 +111,9 @@ def _ledgers(project: Project) -> Iterator[Finding]:
             previous = release
         yield Finding(subject, broken)
     for event in told.values():
-        prompt, channel = event["prompt"], event["channel"]
         yield Finding(
-            f"ledger of {prompt} on {channel}", f"revision {event['revision']} was recorded by its event and is missing"
+            f"ledger of {event.get('prompt')} on {event.get('channel')}",
+            f"revision {event.get('revision')} was recorded by its event and is missing",
         )
 
 
@@ -149,6 +150,8 @@ def _heads(project: Project) -> Iterator[Finding]:
         broken = (
             None if stands == expected else f"it stands at revision {head.revision}, and its ledger at {expected[1]}"
         )
+        if head.channel.project_id != project.pk:
+            broken = "its channel belongs to another project"
         yield Finding(f"head of {head.prompt.name} on {head.channel.name}", broken)
     for row in newest.values():
         yield Finding(f"head of {row.prompt.name} on {row.channel.name}", "it is missing")
@@ -173,9 +176,13 @@ def _seals(project: Project) -> Finding:
 
 
 def _told(project: Project, kind: EventKind) -> dict[int, dict[str, Any]]:
-    """What the events of one kind recorded, by the id of their subject."""
-    rows = Event.objects.filter(project_id=project.pk, kind=kind).values_list("subject_id", "data")
-    return {subject: json.loads(data) for subject, data in rows.iterator(chunk_size=2000)}
+    """What the events of one kind recorded, by the id of their subject; of a subject told twice, nothing."""
+    rows = Event.objects.filter(project_id=project.pk, kind=kind).order_by("pk").values_list("subject_id", "data")
+    told: dict[int, dict[str, Any]] = {}
+    for subject, data in rows.iterator(chunk_size=2000):
+        # A second event about the same row would be whoever wrote the row anew, telling it anew.
+        told[subject] = {} if subject in told else json.loads(data)
+    return told
 
 
 def write_checkpoint() -> None:

@@ -55,7 +55,7 @@ CREATE OR REPLACE FUNCTION public.promptforge_membership_write() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
 BEGIN
     -- [membership_of_person]
-    IF (SELECT kind FROM public.accounts_user WHERE id = NEW.user_id) <> 'person'
+    IF (SELECT kind FROM public.accounts_user WHERE id = NEW.user_id) IS DISTINCT FROM 'person'
         OR (TG_OP = 'UPDATE' AND (NEW.user_id <> OLD.user_id OR NEW.project_id <> OLD.project_id)) THEN
         PERFORM public.promptforge_refuse('membership_of_person', 'People are members; a service account has its key. A membership keeps its person and project.');
     END IF;
@@ -73,9 +73,10 @@ BEGIN
         PERFORM public.promptforge_refuse('grant_short', 'The right to break glass is given for 24 hours at most.');
     END IF;
     -- [end]
-    -- [grant_by_another]
-    IF (SELECT responsible_id FROM public.accounts_user WHERE id = NEW.granted_by_id) = NEW.user_id THEN
-        PERFORM public.promptforge_refuse('grant_not_to_oneself', 'Nobody gives themselves the right to break glass, through a key neither.');
+    -- [grant_right]
+    -- A person: a service account holds nothing, so nobody gives it to themselves through a key either.
+    IF NOT public.promptforge_holds(NEW.granted_by_id, 'administer', NEW.project_id, NULL) THEN
+        PERFORM public.promptforge_refuse('grant_right', 'The right to break glass is given by an admin of the project.');
     END IF;
     -- [end]
     RETURN NEW;

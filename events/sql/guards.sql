@@ -88,8 +88,10 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guar
 BEGIN
     -- [serving_forward]
     -- The transaction is the one that advances: naming another would let that one change what is served unseen.
-    IF NEW.project_id <> OLD.project_id OR (NEW.epoch = OLD.epoch AND (NEW.generation <> OLD.generation + 1
-        OR NEW.transaction <> pg_current_xact_id()::text::bigint OR NEW.transaction = OLD.transaction)) THEN
+    IF NEW.project_id <> OLD.project_id
+        OR (NEW.epoch <> OLD.epoch AND (NEW.generation < OLD.generation OR NEW.transaction <> 0))
+        OR (NEW.epoch = OLD.epoch AND (NEW.generation <> OLD.generation + 1
+            OR NEW.transaction <> pg_current_xact_id()::text::bigint OR NEW.transaction = OLD.transaction)) THEN
         PERFORM public.promptforge_refuse('serving_forward', 'A generation advances by one a transaction; a new history takes a new epoch.');
     END IF;
     -- [end]
@@ -99,7 +101,19 @@ $guard$;
 
 CREATE OR REPLACE FUNCTION public.promptforge_event_insert() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
+DECLARE
+    form text;
 BEGIN
+    -- [event_data_object]
+    BEGIN
+        form := jsonb_typeof(NEW.data::jsonb);
+    EXCEPTION WHEN invalid_text_representation THEN
+        form := NULL;
+    END;
+    IF form IS DISTINCT FROM 'object' THEN
+        PERFORM public.promptforge_refuse('event_data_object', 'What an event tells is a JSON object.');
+    END IF;
+    -- [end]
     NEW.at := public.promptforge_now();
     RETURN NEW;
 END;

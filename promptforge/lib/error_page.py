@@ -11,6 +11,7 @@ _OF_STATUS = {
     404: "Is it there, within reach",
     405: "The method",
     406: "The form of the answer",
+    408: "Too slow",
     409: "The state does not allow it",
     413: "Too large",
     415: "The form of the body",

@@ -61,6 +61,7 @@ CODES: Mapping[str, Code] = {
     "prompt_not_found": Code(404, "No such prompt"),
     "version_not_found": Code(404, "No such version"),
     # 405, 406, 413, 415
+    "body_too_slow": Code(408, "The body took too long"),
     "method_not_allowed": Code(405, "The method is not allowed here"),
     "not_acceptable": Code(406, "The answer cannot be given in that form"),
     "body_too_large": Code(413, "The body is too large"),

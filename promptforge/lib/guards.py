@@ -28,7 +28,17 @@ _RULE = re.compile(r"^\s*-- \[(?P<name>\w+)\]\n(?P<body>.*?)^\s*-- \[end\]\n", r
 _VOLATILITY = {"IMMUTABLE": "i", "STABLE": "s", "VOLATILE": "v"}
 _EVENT_BITS = {"INSERT": 4, "DELETE": 8, "UPDATE": 16, "TRUNCATE": 32}
 
-_CONSTRAINT = re.compile(r"ADD CONSTRAINT (\w+)")
+# What Django cannot say, as PostgreSQL tells it back; prompts/sql/guards.sql adds them.
+CONSTRAINTS = {
+    "version_digest_true": "CHECK ((digest = promptforge_version_digest((type)::text, content, variables, config)))",
+    "release_version_of_prompt": (
+        "FOREIGN KEY (prompt_id, version_id) REFERENCES prompts_promptversion(prompt_id, id)"
+    ),
+    "head_is_logged": (
+        "FOREIGN KEY (release_id, prompt_id, channel_id, revision, version_id) "
+        "REFERENCES prompts_release(id, prompt_id, channel_id, revision, version_id) DEFERRABLE INITIALLY DEFERRED"
+    ),
+}
 
 
 class Cursor(Protocol):
@@ -93,10 +103,7 @@ def differences(cursor: Cursor) -> Iterator[str]:
     sql = shipped_sql()
     yield from _function_differences(cursor, functions(sql))
     yield from _trigger_differences(cursor, triggers(sql))
-    constraints = set(_CONSTRAINT.findall(sql))
-    cursor.execute("SELECT conname FROM pg_constraint WHERE convalidated AND conname = ANY (%s)", [list(constraints)])
-    for name in sorted(constraints - {row[0] for row in cursor.fetchall()}):
-        yield f"The constraint {name} is missing."
+    yield from _constraint_differences(cursor)
 
 
 def frozen_tables(sql: str) -> set[str]:
@@ -132,6 +139,19 @@ def _function_differences(cursor: Cursor, shipped: list[Function]) -> Iterator[s
             yield f"The guard function {function.name} was altered."
 
 
+def _constraint_differences(cursor: Cursor) -> Iterator[str]:
+    cursor.execute(
+        "SELECT conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint WHERE conname = ANY (%s)",
+        [list(CONSTRAINTS)],
+    )
+    found = {name: (definition, valid) for name, definition, valid in cursor.fetchall()}
+    for name, definition in CONSTRAINTS.items():
+        if name not in found:
+            yield f"The constraint {name} is missing."
+        elif found[name] != (definition, True):
+            yield f"The constraint {name} was altered."
+
+
 def _trigger_differences(cursor: Cursor, shipped: list[Trigger]) -> Iterator[str]:
     cursor.execute(
         "SELECT t.tgname, c.relname, p.proname, t.tgtype, t.tginitdeferred, t.tgenabled, "
@@ -150,6 +170,14 @@ def _trigger_differences(cursor: Cursor, shipped: list[Trigger]) -> Iterator[str
         elif row[2:5] != (trigger.function, trigger.kind, trigger.deferred) or not row[6]:
             yield f"The guard {trigger.name} on {trigger.table} was altered."
     guarded = {t.table for t in shipped}
+    ours = {(t.name, t.table) for t in shipped}
     for row in rows:
         if row[1] in guarded and row[0].startswith("RI_") and row[5] == "D":
             yield f"A foreign key of {row[1]} is switched off."
+        elif row[1] in guarded and not row[0].startswith("RI_") and (row[0], row[1]) not in ours:
+            yield f"The trigger {row[0]} on {row[1]} is none of ours."
+    cursor.execute(
+        "SELECT tablename, rulename FROM pg_rules WHERE schemaname = 'public' AND tablename = ANY (%s)", [list(guarded)]
+    )
+    for table, rule in cursor.fetchall():
+        yield f"The rule {rule} on {table} is none of ours."

@@ -18,7 +18,10 @@ CODE_OF_CONSTRAINT = {
     "dismissal_right": "forbidden",
     "freeze": "frozen_channel",
     "grant_not_to_oneself": "four_eyes",
+    "grant_right": "forbidden",
     "grant_short": "bad_value",
+    "freeze_lift_right": "forbidden",
+    "freeze_right": "forbidden",
     "import_in_order": "bad_timestamp",
     "import_open": "import_closed",
     "import_still_open": "import_closed",
@@ -78,7 +81,7 @@ def explain(error: DatabaseError) -> DomainError | None:
             )
         if state == DISK_FULL:
             return DomainError(
-                "storage_full", "The database's disk is full. Nothing was written; fetches and rollbacks go on."
+                "storage_full", "The database's disk is full. Nothing was written; what is live stays live."
             )
     if isinstance(error, OperationalError):
         return DomainError("unavailable", "The database does not answer. Nothing was written; try again in a moment.")

@@ -114,7 +114,7 @@ BEGIN
         NEW.created_at := moment;
     ELSE
         -- [version_dated_by_import]
-        IF NEW.created_at > moment OR NOT (SELECT importing FROM public.accounts_project WHERE id = prompt.project_id)
+        IF NEW.created_at > moment OR (SELECT importing FROM public.accounts_project WHERE id = prompt.project_id) IS NOT TRUE
             OR EXISTS (SELECT FROM public.prompts_promptversion v WHERE v.prompt_id = NEW.prompt_id AND v.created_at > NEW.created_at) THEN
             PERFORM public.promptforge_refuse('version_dated_by_import', 'Only imported history brings its own dates, in order and not in the future.');
         END IF;
@@ -214,6 +214,30 @@ BEGIN
 END;
 $guard$;
 
+-- Whether somebody may change channels: a person with the right, or a key with the scope for it.
+CREATE OR REPLACE FUNCTION public.promptforge_configures(actor bigint, project bigint) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
+    SELECT public.promptforge_holds(actor, 'configure', project, NULL) OR public.promptforge_key_opens(actor, 'manage', project);
+$guard$;
+
+-- The channel's row, which promotions hold shared: a freeze that was answered is not outlived by a release under way.
+CREATE OR REPLACE FUNCTION public.promptforge_freeze_insert() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
+DECLARE
+    channel public.prompts_channel;
+BEGIN
+    PERFORM public.promptforge_read_committed();
+    SELECT * INTO STRICT channel FROM public.prompts_channel WHERE id = NEW.channel_id FOR NO KEY UPDATE;
+    -- [freeze_right]
+    IF NEW.lifted_at IS NOT NULL OR NOT public.promptforge_configures(NEW.created_by_id, channel.project_id) THEN
+        PERFORM public.promptforge_refuse('freeze_right', 'A channel is frozen by somebody who may change it.');
+    END IF;
+    -- [end]
+    NEW.created_at := public.promptforge_now();
+    RETURN NEW;
+END;
+$guard$;
+
 CREATE OR REPLACE FUNCTION public.promptforge_freeze_update() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
 BEGIN
@@ -222,6 +246,11 @@ BEGIN
         OR (NEW.id, NEW.channel_id, NEW.starts_at, NEW.ends_at, NEW.reason, NEW.created_by_id, NEW.created_at)
             IS DISTINCT FROM (OLD.id, OLD.channel_id, OLD.starts_at, OLD.ends_at, OLD.reason, OLD.created_by_id, OLD.created_at) THEN
         PERFORM public.promptforge_refuse('freeze_lifted_once', 'A freeze window is lifted once, by somebody, and not changed otherwise.');
+    END IF;
+    -- [end]
+    -- [freeze_lift_right]
+    IF NOT coalesce(public.promptforge_configures(NEW.lifted_by_id, (SELECT project_id FROM public.prompts_channel WHERE id = OLD.channel_id)), false) THEN
+        PERFORM public.promptforge_refuse('freeze_lift_right', 'A freeze window is lifted by somebody who may change the channel.');
     END IF;
     -- [end]
     NEW.lifted_at := public.promptforge_now();
@@ -311,8 +340,9 @@ CREATE OR REPLACE FUNCTION public.promptforge_head_insert() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
 BEGIN
     -- [head_starts_empty]
-    IF NEW.revision <> 0 OR (SELECT project_id FROM public.prompts_prompt WHERE id = NEW.prompt_id)
-        <> (SELECT project_id FROM public.prompts_channel WHERE id = NEW.channel_id) THEN
+    -- Both must exist already: their foreign keys are asked at commit only, and a channel made later may be another's.
+    IF NEW.revision <> 0 OR NOT EXISTS (SELECT FROM public.prompts_prompt p JOIN public.prompts_channel c ON c.project_id = p.project_id
+        WHERE p.id = NEW.prompt_id AND c.id = NEW.channel_id) THEN
         PERFORM public.promptforge_refuse('head_starts_empty', 'A head starts empty, between a prompt and a channel of one project.');
     END IF;
     -- [end]
@@ -365,7 +395,7 @@ BEGIN
     END IF;
     -- [end]
     -- [version_still_importing]
-    IF NEW.created_at <> NEW.recorded_at AND NOT (SELECT importing FROM public.accounts_project WHERE id = project) THEN
+    IF NEW.created_at <> NEW.recorded_at AND (SELECT importing FROM public.accounts_project WHERE id = project) IS NOT TRUE THEN
         PERFORM public.promptforge_refuse('version_still_importing', 'The project took its first release of its own meanwhile and no longer takes imported history.');
     END IF;
     -- [end]
@@ -387,7 +417,7 @@ BEGIN
     -- [end]
     -- [import_still_open]
     -- Asked again behind the serving row's lock: an import that was under way when the project closed would slip in after it.
-    IF NEW.kind = 'import' AND NOT (SELECT importing FROM public.accounts_project WHERE id = project) THEN
+    IF NEW.kind = 'import' AND (SELECT importing FROM public.accounts_project WHERE id = project) IS NOT TRUE THEN
         PERFORM public.promptforge_refuse('import_still_open', 'The project took its first release of its own meanwhile and no longer takes imported history.');
     END IF;
     -- [end]
@@ -437,6 +467,8 @@ CREATE OR REPLACE TRIGGER policy_change_frozen BEFORE UPDATE OR DELETE ON public
     FOR EACH ROW EXECUTE FUNCTION public.promptforge_frozen();
 CREATE OR REPLACE TRIGGER policy_change_not_truncated BEFORE TRUNCATE ON public.prompts_policychange
     FOR EACH STATEMENT EXECUTE FUNCTION public.promptforge_frozen();
+CREATE OR REPLACE TRIGGER freeze_insert BEFORE INSERT ON public.prompts_freezewindow
+    FOR EACH ROW EXECUTE FUNCTION public.promptforge_freeze_insert();
 CREATE OR REPLACE TRIGGER freeze_update BEFORE UPDATE ON public.prompts_freezewindow
     FOR EACH ROW EXECUTE FUNCTION public.promptforge_freeze_update();
 CREATE OR REPLACE TRIGGER freeze_kept BEFORE DELETE ON public.prompts_freezewindow

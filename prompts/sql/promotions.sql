@@ -172,7 +172,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guar
 BEGIN
     NEW.at := public.promptforge_now();
     -- [schedule_of_open]
-    IF NEW.apply_at IS NOT NULL AND (SELECT state FROM public.prompts_promotion WHERE id = NEW.promotion_id FOR NO KEY UPDATE) <> 'OPEN' THEN
+    IF NEW.apply_at IS NOT NULL AND (SELECT state FROM public.prompts_promotion WHERE id = NEW.promotion_id FOR NO KEY UPDATE) IS DISTINCT FROM 'OPEN' THEN
         PERFORM public.promptforge_refuse('schedule_of_open', 'Only an open promotion is scheduled.');
     END IF;
     -- [end]
@@ -245,7 +245,7 @@ BEGIN
     WHERE name <> 'up-to-date' AND NOT EXISTS (
         SELECT FROM (SELECT c.* FROM public.prompts_check c WHERE c.promotion_id = promotion.id AND c.name = name.name ORDER BY c.id DESC LIMIT 1) newest
         WHERE newest.at > moment - make_interval(days => policy.evidence_ttl_days)
-          AND (newest.conclusion IN ('passed', 'not_required') OR (newest.name = 'hidden-text' AND policy.required_approvals > 0
+          AND (newest.conclusion = 'passed' OR (newest.name = 'hidden-text' AND policy.required_approvals > 0
             AND NOT EXISTS (SELECT FROM public.promptforge_counting_reviews(promotion.id) r
                 WHERE r.decision = 'approve' AND 'hidden-text' <> ALL (r.acknowledged))))) LIMIT 1;
     IF missing IS NOT NULL THEN
@@ -266,11 +266,12 @@ DECLARE
     promotion public.prompts_promotion;
 BEGIN
     PERFORM public.promptforge_read_committed();
-    SELECT * INTO STRICT prompt FROM public.prompts_prompt WHERE id = NEW.prompt_id;
     IF NEW.kind = 'promote' THEN
         PERFORM FROM public.prompts_channel WHERE id = NEW.channel_id FOR SHARE;
     END IF;
     SELECT * INTO head FROM public.prompts_head WHERE prompt_id = NEW.prompt_id AND channel_id = NEW.channel_id FOR NO KEY UPDATE;
+    -- Read after the locks: what was waited for may have archived the prompt or changed the policy.
+    SELECT * INTO STRICT prompt FROM public.prompts_prompt WHERE id = NEW.prompt_id;
     SELECT * INTO policy FROM public.prompts_channelpolicy WHERE channel_id = NEW.channel_id ORDER BY revision DESC LIMIT 1;
     SELECT * INTO last FROM public.prompts_release WHERE id = head.release_id;
     -- [release_of_its_prompt]
@@ -296,7 +297,7 @@ BEGIN
     NEW.recorded_at := public.promptforge_now();
     IF NEW.kind = 'import' THEN
         -- [import_open]
-        IF NOT (SELECT importing FROM public.accounts_project WHERE id = prompt.project_id) THEN
+        IF (SELECT importing FROM public.accounts_project WHERE id = prompt.project_id) IS NOT TRUE THEN
             PERFORM public.promptforge_refuse('import_open', 'The project takes no imported history any more: its own releases have begun.');
         END IF;
         -- [end]

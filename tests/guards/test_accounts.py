@@ -147,13 +147,19 @@ def test_a_grant_is_short(team: Team, at: Any) -> None:
 
 def test_nobody_grants_to_themselves(team: Team) -> None:
     with refused("grant_not_to_oneself"):
-        grant(team, granted_by=team.noor.user)
+        grant(team, user=team.farah.user, granted_by=team.farah.user)
 
 
 def test_nobody_grants_to_themselves_through_a_key(team: Team) -> None:
     team.key("manage")
-    with refused("grant_not_to_oneself"):
+    with refused("grant_right"):
         grant(team, user=team.emil.user, granted_by=ApiKey.objects.get().service_account)
+
+
+@pytest.mark.parametrize("giver", ["ada", "ben", "cleo"])
+def test_only_an_admin_grants(team: Team, giver: str) -> None:
+    with refused("grant_right"):
+        grant(team, granted_by=getattr(team, giver).user)
 
 
 def test_a_grant_is_dated_by_the_database(team: Team) -> None:

@@ -130,6 +130,12 @@ def test_no_head_stands_between_two_projects(team: Team) -> None:
         Head.objects.create(prompt=team.prompt(), channel=other.stable, revision=0)
 
 
+def test_no_head_waits_for_a_channel_that_is_made_later(team: Team) -> None:
+    """The foreign key is asked at commit only; until then the channel could become another project's."""
+    with refused("head_starts_empty"):
+        Head.objects.create(prompt=team.prompt(), channel_id=1_000_000, revision=0)
+
+
 def test_a_ledger_has_one_head(team: Team) -> None:
     prompt = team.prompt()
     with refused("head_once"):

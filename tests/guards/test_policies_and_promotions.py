@@ -750,6 +750,18 @@ def frozen_week(team: Team) -> FreezeWindow:
     )
 
 
+def test_a_freeze_is_set_and_lifted_by_who_may(team: Team) -> None:
+    freeze = frozen_week(team)
+    now = timezone.now()
+    for person in (team.ada.user, team.noor.user, team.outsider):
+        with refused("freeze_right"):
+            FreezeWindow.objects.create(
+                channel=team.stable, starts_at=now, ends_at=now + timedelta(days=1), reason="x", created_by=person
+            )
+        with refused("freeze_lift_right"):
+            FreezeWindow.objects.filter(pk=freeze.pk).update(lifted_at=now, lifted_by=person)
+
+
 @pytest.mark.parametrize("field", ["starts_at", "ends_at", "reason", "created_by", "created_at", "lifted_by"])
 def test_a_freeze_is_lifted_and_not_changed(team: Team, field: str) -> None:
     freeze = frozen_week(team)

@@ -1,0 +1,57 @@
+"""What stands before Django: bodies are read whole before they take a turn, and none is too large or too slow."""
+
+import subprocess
+import sys
+
+from tests.plugin import ROOT
+
+# In a process of its own, for the web server's module gives the database a pool.
+ASK = """
+import asyncio, os, sys
+os.environ["DJANGO_SETTINGS_MODULE"] = "promptforge.settings"
+from promptforge import asgi
+asgi.SLOWEST_BODY = 0.2
+
+async def ask(path, messages, length=None, hold=False):
+    sent, messages = [], list(messages)
+    async def receive():
+        if messages:
+            return messages.pop(0)
+        await asyncio.Event().wait()
+    async def send(message):
+        sent.append(message)
+    headers = [(b"host", b"localhost")] + ([(b"content-length", str(length).encode())] if length else [])
+    scope = {"type": "http", "method": "POST" if length else "GET", "path": path, "raw_path": path.encode(),
+             "query_string": b"", "headers": headers, "scheme": "http", "server": ("localhost", 80),
+             "client": ("127.0.0.1", 1), "http_version": "1.1", "root_path": ""}
+    await asgi.application(scope, receive, send)
+    return sent[0]["status"]
+
+def part(size, more):
+    return {"type": "http.request", "body": b"x" * size, "more_body": more}
+
+async def main():
+    print("announced", await ask("/api/v1/versions", [], length=400_000_000))
+    print("sent", await ask("/api/v1/versions", [part(5_000_000, True), part(5_000_000, True)], length=100))
+    slow = [ask("/api/v1/versions", [part(1, True)], length=100) for _ in range(2 * asgi.AT_ONCE)]
+    tasks = [asyncio.ensure_future(one) for one in slow]
+    await asyncio.sleep(0)
+    print("livez", await ask("/livez", [part(0, False)]))
+    print("page", await ask("/docs/errors", [part(0, False)]))
+    print("slow", sorted(set(await asyncio.gather(*tasks))))
+
+asyncio.run(main())
+"""
+
+
+def test_bodies_are_bounded_and_slow_ones_hold_nobody_up() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ASK], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.splitlines() == [
+        "announced 413",
+        "sent 413",
+        "livez 200",
+        "page 200",
+        "slow [408]",
+    ]  # 413 body_too_large, 408 body_too_slow, done.stderr
