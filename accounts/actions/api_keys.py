@@ -22,7 +22,7 @@ from promptforge.lib import keyring
 from promptforge.lib.errors import DomainError, shorten
 from promptforge.lib.refusals import refusals
 from promptforge.lib.tokens import new_token, public_id_of
-from promptforge.lib.verdicts import require
+from promptforge.lib.verdicts import ALLOWED, Verdict, denied, require
 
 PATTERN_FORM = re.compile(r"^[A-Za-z0-9._/*-]{1,200}\Z")
 LONGEST_OVERLAP_HOURS = 7 * 24
@@ -53,6 +53,7 @@ def create_key(
         require(by.may(Permission.ADMINISTER))
     scope_list, channel_list, pattern_list = list(dict.fromkeys(scopes)), list(channels), list(prompts)
     _check(name, scope_list, channel_list, pattern_list, expires_at)
+    require(_may_give(by, scope_list))
     with refusals(), transaction.atomic():
         account = User(
             kind=User.Kind.SERVICE, email=f"{secrets.token_hex(10)}@service.invalid", name=name, responsible=responsible
@@ -81,7 +82,7 @@ def create_key(
 
 
 def rotate_key(*, key: ApiKey, overlap_hours: int, by: Principal | None) -> NewKey:
-    """Make the successor of a key, with the same reach; the old one ends after the overlap."""
+    """Make the successor of a key, with the same reach and expiry; the old one ends after the overlap."""
     if by is not None:
         require(by.may(Permission.ADMINISTER))
     if not 0 <= overlap_hours <= LONGEST_OVERLAP_HOURS:
@@ -90,6 +91,11 @@ def rotate_key(*, key: ApiKey, overlap_hours: int, by: Principal | None) -> NewK
         locked = ApiKey.objects.select_for_update().get(pk=key.pk)
         if locked.revoked_at is not None:
             raise DomainError("key_revoked", f"The key {key.public_id} was revoked. Make a new one instead.")
+        if locked.has_expired(timezone.now()):
+            raise DomainError("key_expired", f"The key {key.public_id} has expired. Make a new one instead.")
+        require(_may_give(by, locked.scopes))
+        # An earlier rotation may have shortened this key's life; the account's newest key was never rotated.
+        newest = ApiKey.objects.filter(service_account=locked.service_account_id).latest("pk")
         made = _insert(
             project=locked.project,
             service_account=locked.service_account,
@@ -99,6 +105,7 @@ def rotate_key(*, key: ApiKey, overlap_hours: int, by: Principal | None) -> NewK
             prompts=locked.prompts,
             rate_fetch=locked.rate_fetch,
             created_by=by.user if by else locked.created_by,
+            expires_at=newest.expires_at,
         )
         ends = timezone.now() + timedelta(hours=overlap_hours)
         locked.expires_at = min(locked.expires_at or ends, ends)
@@ -152,6 +159,17 @@ def recognise_key(text: str) -> ApiKey:
     return key
 
 
+def _may_give(by: Principal | None, scopes: list[str]) -> Verdict:
+    """A key gives no more than it has: otherwise `manage` alone would open everything."""
+    if by is None or by.key is None or not (beyond := [scope for scope in scopes if scope not in by.key.scopes]):
+        return ALLOWED
+    return denied(
+        "key_scope",
+        f"The key {by.key.public_id} lacks {', '.join(beyond)}, and gives at most its own scopes. "
+        "Ask an admin who signs in.",
+    )
+
+
 def _insert(**fields: Any) -> NewKey:
     """A fresh secret in a row of its own; only its keyed hash is stored."""
     token = new_token("live" if settings.PRODUCTION else "dev")
@@ -177,11 +195,21 @@ def _check(name: str, scopes: list[str], channels: list[str], prompts: list[str]
     for scope in scopes:
         if scope not in Scope.values:
             raise DomainError("bad_value", f"{shorten(scope)} is not a scope. Scopes: {', '.join(Scope.values)}.")
+    _check_reach(scopes, channels, prompts)
+    if expires_at is not None and expires_at <= timezone.now():
+        raise DomainError("bad_timestamp", "The key would have expired already. Choose an instant in the future.")
+
+
+def _check_reach(scopes: list[str], channels: list[str], prompts: list[str]) -> None:
+    if Scope.MANAGE in scopes and (channels or prompts):
+        raise DomainError(
+            "bad_value",
+            "A key with the scope manage makes other keys, so channels and prompts would not narrow it. "
+            "Leave them out, or make two keys.",
+        )
     for channel in channels:
         if not CHANNEL_FORM.match(channel):
             raise DomainError("bad_channel_name", f"{shorten(channel)} is not a channel's name, `latest` or `pinned`.")
     for pattern in prompts:
         if not PATTERN_FORM.match(pattern):
             raise DomainError("bad_value", f"{shorten(pattern)} is not a pattern of prompt names, such as support/*.")
-    if expires_at is not None and expires_at <= timezone.now():
-        raise DomainError("bad_timestamp", "The key would have expired already. Choose an instant in the future.")
