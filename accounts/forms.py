@@ -11,9 +11,10 @@ from accounts.actions.members import create_user, grant_break_glass, remove_memb
 from accounts.models import Project, User
 from accounts.policies import Principal
 from accounts.roles import Permission, Role, Scope
+from accounts.sign_in import require_recent_sign_in
 from events.admin.seen import Done, VerbForm, projects_seen
 from promptforge.lib.errors import DomainError
-from promptforge.lib.verdicts import Verdict
+from promptforge.lib.verdicts import Verdict, require
 
 if TYPE_CHECKING:
     _ProjectChoice = forms.ModelChoiceField[Project]
@@ -37,6 +38,7 @@ class InProjectForm(VerbForm):
     """A verb about a project: asked of the person as a principal there, a superuser like anybody else."""
 
     permission: ClassVar[Permission] = Permission.ADMINISTER
+    fresh_sign_in: ClassVar[bool] = False  # grave acts take one, as they do by REST
 
     def __init__(self, *args: Any, request: HttpRequest, row: Any = None, **kwargs: Any) -> None:
         super().__init__(*args, request=request, row=row, **kwargs)
@@ -51,6 +53,13 @@ class InProjectForm(VerbForm):
     @classmethod
     def verdict(cls, user: Any, row: Any) -> Verdict:
         return Principal(user, cls.project_of(row)).may(cls.permission)
+
+    def demand(self) -> None:
+        if not self.fresh_sign_in:
+            return
+        if self.row is None:
+            require(self.by.may(self.permission))
+        require_recent_sign_in(self.request)
 
     @property
     def by(self) -> Principal:
@@ -152,6 +161,7 @@ class RemoveMemberForm(InProjectForm):
 
 class NewKeyForm(InProjectForm):
     title, button = "Make a key", "Make the key"
+    fresh_sign_in = True
     warning = "The key is shown once, on the next page, and stored nowhere. You answer for what it does."
     project = ProjectField()
     name = forms.CharField(max_length=100, widget=AdminTextInputWidget, help_text="Who uses it.")
@@ -200,6 +210,7 @@ class RevokeKeyForm(InProjectForm):
 
 class NewGrantForm(InProjectForm):
     title, button = "Let somebody break glass", "Give the right"
+    fresh_sign_in = True
     project = ProjectField()
     email = forms.EmailField(widget=AdminTextInputWidget, help_text="Of a member.")
     minutes = forms.IntegerField(min_value=1, max_value=24 * 60, initial=60)

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from promptforge.lib.errors import DomainError
 
@@ -22,8 +22,14 @@ class SignIn(LoginView):
     next_page = settings.LOGIN_REDIRECT_URL
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        response = super().form_valid(form)
-        self.request.session[SIGNED_IN_AT] = time.time()
+        session, person = self.request.session, form.get_user()
+        if self.request.user.is_authenticated and self.request.user.pk == person.pk:
+            # Signing in anew would void the CSRF token of the form that sent the person here.
+            session.cycle_key()
+            response: HttpResponse = HttpResponseRedirect(self.get_success_url())
+        else:
+            response = super().form_valid(form)
+        session[SIGNED_IN_AT] = time.time()
         return response
 
 

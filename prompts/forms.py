@@ -260,6 +260,7 @@ class RollBackForm(MoveForm):
 
 class BreakGlassForm(MoveForm):
     title, button = "Break glass", "Break glass"
+    fresh_sign_in = True
     permission = Permission.READ
     warning = (
         "This goes past every rule. It takes a right that somebody else gave you for some minutes, is recorded loudly, "

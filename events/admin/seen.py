@@ -56,6 +56,7 @@ class VerbForm(forms.Form):
     title: ClassVar[str]
     button: ClassVar[str]
     warning: ClassVar[str] = ""
+    remedy: str = ""  # where the last refusal is mended, when that is another page
 
     def __init__(self, *args: Any, request: HttpRequest, row: Any = None, **kwargs: Any) -> None:
         self.request, self.row = request, row
@@ -66,6 +67,9 @@ class VerbForm(forms.Form):
         """Whether this person may do it to this row; the action asks again."""
         return ALLOWED
 
+    def demand(self) -> None:
+        """Refuse for want of what the action cannot ask: how the person signed in."""
+
     def do(self) -> Done:
         """Call the action with what was typed."""
         raise NotImplementedError
@@ -75,8 +79,10 @@ class VerbForm(forms.Form):
         try:
             if self.row is not None:
                 require(self.verdict(self.request.user, self.row))
+            self.demand()
             return self.do()
         except DomainError as refusal:
+            self.remedy = refusal.extra.get("url", "")
             sentences = [refusal.detail, *(fault.detail for fault in refusal.faults)]
             self.add_error(None, cast("Any", list(dict.fromkeys(sentences))))
             return None

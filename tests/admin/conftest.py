@@ -1,5 +1,6 @@
 """Signed-in browsers, and a project in which every table holds a row."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from guardian.shortcuts import assign_perm
 from accounts.actions.api_keys import create_key
 from accounts.actions.members import create_user, grant_break_glass
 from accounts.models import User
+from accounts.sign_in import SIGNED_IN_AT
 from prompts.actions.releases import break_glass, promote, rollback
 from prompts.models import (
     Channel,
@@ -36,12 +38,15 @@ Browser = Callable[[User], Client]
 
 @pytest.fixture
 def browser() -> Browser:
-    """Signs a person in, as a member of the staff."""
+    """Signs a person in just now, as a member of the staff."""
 
     def sign_in(user: User) -> Client:
         User.objects.filter(pk=user.pk).update(is_staff=True)
         client = Client()
         client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        session = client.session
+        session[SIGNED_IN_AT] = time.time()
+        session.save()
         return client
 
     return sign_in
