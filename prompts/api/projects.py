@@ -5,6 +5,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.admission import IDEMPOTENCY_HEADER
 from accounts.api.door import CountedView
 from accounts.api.schemas import PROBLEM, ProjectShape, page_of
 from accounts.authentication import SignedIn, caller_of
@@ -45,6 +46,12 @@ class ProjectsView(CountedView):
         user, key = caller_of(request)
         if key is not None:
             raise DomainError("forbidden", "A key never makes projects: a person does, signed in.")
+        if IDEMPOTENCY_HEADER in request.headers:
+            raise DomainError(
+                "bad_value",
+                f"{IDEMPOTENCY_HEADER} is not taken here: a project's name is there once, so a repetition is refused "
+                "with name_taken. Leave the header out.",
+            )
         asked = NewProject.read(request)
         project = found_project(by=user, name=asked["name"], preset=asked["preset"])
         return Response(project_shape(project), status=status.HTTP_201_CREATED)

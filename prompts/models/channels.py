@@ -1,6 +1,5 @@
 """Channels, what their policy demands, and when they are frozen."""
 
-from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -153,11 +152,6 @@ class ChannelPolicy(PolicyFields):
         return f"policy {self.revision} of {self.channel}"
 
 
-class FreezeWindowQuerySet(models.QuerySet["FreezeWindow"]):
-    def on_at(self, moment: datetime) -> "FreezeWindowQuerySet":
-        return self.filter(starts_at__lte=moment, ends_at__gt=moment, lifted_at=None)
-
-
 class FreezeWindow(models.Model):
     """A time in which nothing moves forward on a channel. A rollback still may."""
 
@@ -169,8 +163,6 @@ class FreezeWindow(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     lifted_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     lifted_at = models.DateTimeField(null=True, blank=True)
-
-    objects = FreezeWindowQuerySet.as_manager()
 
     class Meta:
         constraints = [
