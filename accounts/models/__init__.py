@@ -7,7 +7,7 @@ from accounts.models.projects import (
     ProjectUserPermission,
     RoleGroup,
 )
-from accounts.models.requests import IdempotentAnswer, WriteBucket
+from accounts.models.requests import IdempotentAnswer, SignInFailures, WriteBucket
 from accounts.models.users import User
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "ProjectGroupPermission",
     "ProjectUserPermission",
     "RoleGroup",
+    "SignInFailures",
     "User",
     "WriteBucket",
 ]

@@ -39,3 +39,15 @@ class WriteBucket(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}: {self.tokens:.1f}"
+
+
+class SignInFailures(models.Model):
+    """The failed sign-ins of one account or one network, named by a keyed hash, and until when the next one waits."""
+
+    digest = models.CharField(primary_key=True, max_length=64)
+    failures = models.PositiveIntegerField(default=0)
+    at = models.DateTimeField(db_default=Now())
+    until = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.digest[:8]}: {self.failures}"
