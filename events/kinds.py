@@ -9,6 +9,7 @@ class EventKind(models.TextChoices):
     MEMBER_CHANGED = "member.changed"
     MEMBER_REMOVED = "member.removed"
     GRANT_GIVEN = "grant.given"
+    RIGHTS_CHANGED = "rights.changed"
     KEY_CREATED = "key.created"
     KEY_ROTATED = "key.rotated"
     KEY_REVOKED = "key.revoked"

@@ -6,8 +6,6 @@ from typing import Any
 from django import forms
 from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
 from django.contrib.auth.models import Group
-from django.db import transaction
-from guardian.shortcuts import assign_perm
 
 from accounts.forms import InProjectForm, ProjectField, words
 from accounts.models import Project, User
@@ -16,12 +14,12 @@ from accounts.roles import Permission
 from events.admin.seen import Done, VerbForm
 from promptforge.lib.errors import DomainError
 from promptforge.lib.json import canonical_json, parse_json
-from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import Verdict
 from prompts.actions.projects import PRESETS, create_channel, create_project
 from prompts.actions.releases import break_glass, may_move, may_roll_back, promote, rollback
+from prompts.actions.rights import set_prompt_rights
 from prompts.actions.versions import create_prompt, save_version
-from prompts.models import Head, Prompt, PromptGroupPermission, PromptUserPermission
+from prompts.models import Head, Prompt
 from prompts.models.prompts import PROMPT_PERMISSIONS, PromptType
 from prompts.reading import find_version
 
@@ -135,12 +133,7 @@ class RightsForm(OnPromptForm):
 
     def do(self) -> Done:
         holder, rights = self.holders[self.cleaned_data["who"]], self.cleaned_data["rights"]
-        grants: Any = PromptUserPermission if isinstance(holder, User) else PromptGroupPermission
-        who = {"user" if isinstance(holder, User) else "group": holder}
-        with refusals(), transaction.atomic():
-            grants.objects.filter(content_object=self.row, **who).exclude(permission__codename__in=rights).delete()
-            for right in rights:
-                assign_perm(right, holder, self.row)
+        set_prompt_rights(by=self.by, prompt=self.row, user=holder, rights=rights)
         return Done(f"The rights of {holder} on {self.row} are set.", self.row)
 
 

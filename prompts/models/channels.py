@@ -1,6 +1,5 @@
 """Channels, what their policy demands, and when they are frozen."""
 
-
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now

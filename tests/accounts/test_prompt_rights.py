@@ -1,0 +1,33 @@
+"""Rights on one prompt: by an admin, for members, and never without an event."""
+
+import json
+
+import pytest
+
+from accounts.policies import holds
+from accounts.roles import Permission
+from events.models import Event
+from promptforge.lib.errors import DomainError
+from prompts.actions.rights import set_prompt_rights
+from tests.personas import Team
+
+
+def test_rights_are_set_with_an_event(team: Team) -> None:
+    prompt = team.prompt()
+    set_prompt_rights(by=team.farah, prompt=prompt, user=team.noor.user, rights=["release", "edit"])
+    assert holds(team.noor.user, Permission.EDIT, team.project, prompt)
+    event = Event.objects.get(kind="rights.changed")
+    assert (event.subject_kind, event.subject_id, event.actor_id) == ("person", team.noor.user.pk, team.farah.user.pk)
+    assert json.loads(event.data) == {"prompt": prompt.name, "rights": ["edit", "release"]}
+
+
+def test_only_an_admin_sets_rights_and_only_of_members(team: Team) -> None:
+    prompt = team.prompt()
+    for by, user, rights in (
+        (team.cleo, team.noor.user, ["edit"]),
+        (team.farah, team.outsider, ["edit"]),
+        (team.farah, team.noor.user, ["administer"]),
+    ):
+        with pytest.raises(DomainError):
+            set_prompt_rights(by=by, prompt=prompt, user=user, rights=rights)
+    assert not Event.objects.filter(kind="rights.changed").exists()
