@@ -54,6 +54,12 @@ def succeeded(counted: Counted) -> None:
             network.filter(until=counted.until).update(until=None)
 
 
+def forget_failures() -> int:
+    """Delete what a day without failures has made forgotten anyway; returns how many rows."""
+    deleted, _ = SignInFailures.objects.filter(at__lt=Now() - FORGOTTEN).delete()
+    return deleted
+
+
 def _locked(digest: str) -> SignInFailures:
     SignInFailures.objects.bulk_create([SignInFailures(digest=digest)], ignore_conflicts=True)
     return SignInFailures.objects.select_for_update().annotate(now=Now()).get(digest=digest)

@@ -3,8 +3,14 @@
 from celery import shared_task
 
 from accounts.admission import forget_answers
+from accounts.sign_in_limits import forget_failures
 
 
 @shared_task  # type: ignore[untyped-decorator]
 def forget_idempotent_answers() -> None:
     forget_answers()
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def forget_sign_in_failures() -> None:
+    forget_failures()

@@ -178,6 +178,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "write a checkpoint of every chain": {"task": "prompts.tasks.write_checkpoint", "schedule": 300.0},
     "forget old idempotent answers": {"task": "accounts.tasks.forget_idempotent_answers", "schedule": 3600.0},
+    "forget old failed sign-ins": {"task": "accounts.tasks.forget_sign_in_failures", "schedule": 3600.0},
 }
 CHECKPOINT_FILE = VAR / "checkpoints.jsonl"
 

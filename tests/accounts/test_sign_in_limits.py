@@ -10,6 +10,7 @@ from django.test import Client
 
 from accounts.actions.members import create_user
 from accounts.models import SignInFailures
+from accounts.tasks import forget_sign_in_failures
 
 RIGHT = "a long enough word"
 
@@ -68,3 +69,12 @@ def test_known_and_unknown_addresses_are_answered_alike_and_none_is_stored(root:
     row = SignInFailures.objects.exclude(until=None).get()
     assert row.until is not None
     assert row.until - row.at == timedelta(minutes=15)
+
+
+def test_a_day_without_failures_leaves_no_row(committed_db: str) -> None:
+    SignInFailures.objects.create(digest="old", failures=11)
+    SignInFailures.objects.create(digest="new", failures=11)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE accounts_signinfailures SET at = now() - interval '25 hours' WHERE digest = 'old'")
+    forget_sign_in_failures()
+    assert list(SignInFailures.objects.values_list("digest", flat=True)) == ["new"]

@@ -76,5 +76,5 @@ def test_what_is_not_grave_takes_none(team: Team) -> None:
 
 
 def test_keys_do_not_sign_in(team: Team) -> None:
-    manager = Caller(team.key("manage"))
+    manager = Caller(team.key("manage", "prompts:read"))
     body_of(manager.post("api-keys", {"name": "x", "scopes": ["prompts:read"]}), 201)
