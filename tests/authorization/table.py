@@ -10,7 +10,7 @@ from typing import Any
 
 # People: one with each single role; `owner` views, and may edit one prompt by a grant of its own.
 PEOPLE = "viewer editor reviewer release-manager admin owner"
-# Keys: one with each single scope; `beta` and `billing` have every scope, narrowed to a channel or to names.
+# Keys: one with each single scope; `beta` and `billing` have every scope but manage, narrowed to a channel or to names.
 KEYS = (
     "prompts:read versions:write promotions:write releases:write evaluations:run observations:write "
     "observations:read feedback:write audit:read manage beta billing"
@@ -21,8 +21,8 @@ NOBODY = "anonymous expired revoked"
 
 READERS = f"{PEOPLE} prompts:read"
 EDITORS = "editor release-manager admin"
-CONFIGURERS = "release-manager admin manage beta billing"
-ADMINISTRATORS = "admin manage beta billing"
+CONFIGURERS = "release-manager admin manage"
+ADMINISTRATORS = "admin manage"
 EVERYBODY = f"{PEOPLE} {KEYS} {STRANGERS} {NOBODY}"
 
 
@@ -39,7 +39,7 @@ class Call:
 
 _ELSEWHERE = {"billing": "prompt_not_found"}
 _FETCH = {"billing": "prompt_not_found", "beta": "key_scope"}
-_NO_KEY = dict.fromkeys(("manage", "beta", "billing"), "forbidden")
+_NO_KEY = {"manage": "forbidden"}
 _PUBLIC = {method: Call(EVERYBODY) for method in ("GET", "HEAD", "OPTIONS")}
 _NOTHING = dict.fromkeys(EVERYBODY.split(), "not_found")
 
@@ -120,11 +120,12 @@ TABLE: Mapping[str, Mapping[str, Call]] = {
     },
     "api/v1/api-keys": {
         "GET": Call(ADMINISTRATORS),
-        "POST": Call(ADMINISTRATORS, body={"name": "x", "scopes": ["prompts:read"]}),
+        "POST": Call(ADMINISTRATORS, body={"name": "x", "scopes": ["manage"]}),
     },
     "api/v1/api-keys/<str:key_id>": {"DELETE": Call(ADMINISTRATORS, "api/v1/api-keys/{key}")},
     "api/v1/api-keys/<str:key_id>/rotate": {
-        "POST": Call(ADMINISTRATORS, "api/v1/api-keys/{key}/rotate", {"overlap_hours": 1}),
+        # A key does not rotate one that reaches further: it would get that one's secret.
+        "POST": Call("admin", "api/v1/api-keys/{key}/rotate", {"overlap_hours": 1}, instead={"manage": "key_scope"}),
     },
     "api/v1/members": {
         "GET": Call(ADMINISTRATORS),

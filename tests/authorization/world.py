@@ -112,8 +112,9 @@ def _member(project: Project, name: str, role: Role) -> User:
 def _keys(shop: Team) -> dict[str, Caller]:
     every = [scope.value for scope in Scope]
     callers = {scope: Caller(shop.key(scope)) for scope in every}
-    callers["beta"] = Caller(shop.key(*every, channels=["beta"]))
-    callers["billing"] = Caller(shop.key(*every, prompts=["billing/*"]))
+    narrow = [scope for scope in every if scope != "manage"]  # which reaches everything, or nothing would be narrowed
+    callers["beta"] = Caller(shop.key(*narrow, channels=["beta"]))
+    callers["billing"] = Caller(shop.key(*narrow, prompts=["billing/*"]))
     callers["expired"] = Caller(shop.key(*every, expires_at=timezone.now() + timedelta(milliseconds=200)))
     callers["revoked"] = Caller(shop.key(*every))
     revoke_key(key=ApiKey.objects.latest("pk"), by=None)

@@ -105,12 +105,21 @@ def test_a_killed_owner_leaves_it_to_the_next(home: Path) -> None:
     wait_until(lambda: not cluster.is_running(), 5)
 
 
+def is_alive(pid: int) -> bool:
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def test_a_killed_server_is_started_again_with_its_data(home: Path) -> None:
     cluster = Cluster(home)
     cluster.start()
     with psycopg.connect(cluster.url(OWNER)) as connection:
         connection.execute("create table kept as select 7 as number")
-    os.kill(pid_of(cluster), signal.SIGKILL)
+    pid = pid_of(cluster)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not is_alive(pid), 10)  # a signal that was sent is not yet a process that ended
     cluster.start()
     with psycopg.connect(cluster.url(OWNER)) as connection:
         assert connection.execute("select number from kept").fetchone() == (7,)
