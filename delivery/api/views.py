@@ -1,6 +1,5 @@
 """The serving half of the REST API: fetch, render and list prompts."""
 
-import hashlib
 from datetime import datetime
 from typing import Any
 
@@ -11,26 +10,23 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.policies import Principal
 from accounts.roles import Permission
-from delivery.receipts import Receipt, write_receipt
-from promptforge.lib.errors import DomainError, shorten
+from delivery.fetching import LONGEST_USER, Payload, document_answer, read_query, served_body
+from promptforge.lib.errors import DomainError
 from promptforge.lib.instants import parse_instant
 from promptforge.lib.json import canonical_json
 from promptforge.lib.pagination import PARAMETERS as PAGE_PARAMETERS
 from promptforge.lib.pagination import page
-from promptforge.lib.rest import Flag, StrictSerializer, Text, refuse_unknown_parameters
+from promptforge.lib.rest import Flag, StrictSerializer, Text, http_response, refuse_unknown_parameters
 from promptforge.lib.verdicts import require
-from prompts import templating
 from prompts.api.schemas import PROBLEM, PromptShape, ServedShape, page_of
 from prompts.api.views import CreatePromptView, PromptView
 from prompts.models import Head, Prompt, PromptVersion
-from prompts.reading import Resolved, find_channel, find_prompt, resolve
+from prompts.reading import find_channel, find_prompt, resolve
+from prompts.resolving import Resolved
 from prompts.selectors import Selector, parse_selector
-from prompts.shapes import digest_text, prompt_shape
+from prompts.shapes import prompt_shape
 
-FETCH_PARAMETERS = ("_version", "_user", "_at", "_render", "_strict")
-LONGEST_USER = 256
 LARGEST_DOCUMENT = 64 * 1024 * 1024
 
 
@@ -65,18 +61,9 @@ class FetchView(PromptView):
     )
     def get(self, request: Request, name: str) -> HttpResponse:
         require(self.principal.may_somewhere(Permission.READ))
-        given = _single_values(request)
-        selector, at = parse_selector(given.get("_version", "stable")), given.get("_at")
-        _check_user(given.get("_user"))
-        render, strict = _flag(given, "_render"), _flag(given, "_strict")
-        values: dict[str, Any] = {key: text for key, text in given.items() if not key.startswith("_")}
-        resolved = _resolve(self.principal, name, selector, None if at is None else parse_instant(at, "_at"))
-        body = served_body(resolved)
-        if render or (render is None and values):
-            declared = {declaration["name"]: declaration for declaration in body["variables"]}
-            values = {key: templating.parse_query_value(text, declared.get(key)) for key, text in values.items()}
-            body = rendered_body(body, values, {}, strict=bool(strict))
-        return _answer(request, body, selector)
+        asked = read_query((key, text) for key, texts in request.query_params.lists() for text in texts)
+        at = None if asked.at is None else parse_instant(asked.at, "_at")
+        return http_response(self._payload(name, asked.selector, at).answer(asked, if_none_match(request)))
 
     @extend_schema(operation_id="render_prompt", request=RenderRequest, responses={200: ServedShape, **PROBLEM})
     def post(self, request: Request, name: str) -> HttpResponse:
@@ -84,9 +71,13 @@ class FetchView(PromptView):
         asked = RenderRequest.read(request)
         selector = parse_selector(asked["version"])
         at = None if asked["at"] is None else parse_instant(asked["at"], "at")
-        resolved = _resolve(self.principal, name, selector, at)
-        body = rendered_body(served_body(resolved), asked["variables"], asked["messages"], strict=asked["strict"])
-        return _answer(request, body, selector)
+        payload = self._payload(name, selector, at)
+        return http_response(payload.rendered(asked["variables"], asked["messages"], strict=asked["strict"]))
+
+    def _payload(self, name: str, selector: Selector, at: datetime | None) -> Payload:
+        require(self.principal.may_select(selector.word))
+        resolved = resolve(self.principal, find_prompt(self.principal, name), selector, at)
+        return Payload(resolved, pinned=selector.number is not None)
 
 
 class PromptsView(CreatePromptView):
@@ -131,46 +122,7 @@ class PromptsView(CreatePromptView):
         document = canonical_json({"data": data, "next": None}).encode()
         if len(document) > LARGEST_DOCUMENT:
             raise DomainError("too_large", "The document would exceed 64 MiB. Narrow it by folder.")
-        return _conditional(request, document, "private, no-cache")
-
-
-def _resolve(principal: Principal, name: str, selector: Selector, at: datetime | None) -> Resolved:
-    require(principal.may_select(selector.word))
-    return resolve(principal, find_prompt(principal, name), selector, at)
-
-
-def served_body(resolved: Resolved) -> dict[str, Any]:
-    """What a fetch answers, unrendered: the same for the same state."""
-    version, channel = resolved.version, resolved.channel
-    receipt = Receipt(
-        resolved.prompt.project_id,
-        resolved.prompt.pk,
-        version.pk,
-        None if channel is None else channel.pk,
-        resolved.revision,
-        None,
-    )
-    return {
-        "name": resolved.prompt.name,
-        "version": version.number,
-        "channel": None if channel is None else channel.name,
-        "revision": resolved.revision,
-        "type": version.type,
-        "content": version.served_content,
-        "rendered": False,
-        "variables": version.variable_list,
-        "config": version.config_object,
-        "digest": digest_text(version.digest),
-        "arm": None,
-        "receipt": write_receipt(receipt),
-    }
-
-
-def rendered_body(
-    body: dict[str, Any], values: dict[str, Any], messages: dict[str, Any], *, strict: bool
-) -> dict[str, Any]:
-    content, unused = templating.render(body["content"], body["variables"], values, messages, strict=strict)
-    return body | {"content": content, "rendered": True, "unused": unused}
+        return http_response(document_answer(document, if_none_match(request)))
 
 
 def _resolve_all(prompts: Any, selector: Selector) -> list[Resolved]:
@@ -201,55 +153,6 @@ def _filtered(prompts: Any, request: Request) -> Any:
     return prompts
 
 
-def _single_values(request: Request) -> dict[str, str]:
-    """The query's parameters, each given once; those that begin with `_` must be ours."""
-    values = {}
-    for name, given in request.query_params.lists():
-        if name.startswith("_") and name not in FETCH_PARAMETERS:
-            raise DomainError(
-                "unknown_parameter", f"{shorten(name)} is not a parameter here. Ours: {', '.join(FETCH_PARAMETERS)}."
-            )
-        if len(given) > 1:
-            raise DomainError("unknown_parameter", f"{shorten(name)} stands twice in the address. Give it once.")
-        values[name] = given[0]
-    return values
-
-
-def _flag(given: dict[str, str], name: str) -> bool | None:
-    value = given.get(name)
-    if value not in (None, "0", "1"):
-        raise DomainError("bad_value", f"{name} is 1 or 0, not {shorten(value)}.")
-    return None if value is None else value == "1"
-
-
-def _check_user(user: str | None) -> None:
-    if user is not None and len(user) > LONGEST_USER:
-        raise DomainError("bad_value", f"_user has {len(user)} characters; {LONGEST_USER} are the most.")
-
-
-def _answer(request: Request, body: dict[str, Any], selector: Selector) -> HttpResponse:
-    pinned = selector.number is not None
-    response = _conditional(
-        request,
-        canonical_json(body).encode(),
-        "private, max-age=31536000, immutable" if pinned else "private, no-cache",
-    )
-    response["PromptForge-Version"] = str(body["version"])
-    if body["channel"] is not None:
-        response["PromptForge-Channel"] = body["channel"]
-        response["PromptForge-Revision"] = str(body["revision"])
-    return response
-
-
-def _conditional(request: Request, body: bytes, cache_control: str) -> HttpResponse:
-    """The body with its strong ETag, or 304 when the caller has these bytes already."""
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    known = [tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")]
-    fresh = request.method in ("GET", "HEAD") and any(tag.removeprefix("W/") == etag or tag == "*" for tag in known)
-    response = HttpResponse(status=304) if fresh else HttpResponse(body, content_type="application/json")
-    if fresh:
-        del response["Content-Type"]
-    response["ETag"] = etag
-    response["Cache-Control"] = cache_control
-    response["Vary"] = "Authorization, Cookie, PromptForge-Project"
-    return response
+def if_none_match(request: Request) -> bytes | None:
+    tags: str | None = request.headers.get("If-None-Match")
+    return None if tags is None else tags.encode("latin-1")

@@ -69,6 +69,9 @@ def parse_object(body: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MA
     return value
 
 
+_WRITER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 def canonical_json(value: Any) -> str:
     """The text that is stored and hashed: no blanks, keys in their order, characters as themselves, floats by repr.
 
@@ -78,7 +81,7 @@ def canonical_json(value: Any) -> str:
     Raises DomainError number_out_of_range for NaN and infinities, invalid_unicode for lone surrogates.
     """
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _WRITER.encode(value)
     except ValueError as error:
         if "Out of range float" not in str(error):
             raise

@@ -15,6 +15,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from promptforge.lib.answers import Answer, problem_answer
 from promptforge.lib.errors import CODES, DomainError, Fault, shorten
 from promptforge.lib.json import canonical_json, parse_object, pointer
 from promptforge.lib.refusals import explain
@@ -183,22 +184,15 @@ _FAULT_OF_OURS = DomainError(
 # --- Refusals --------------------------------------------------------------------------------------------------------
 def problem(request: HttpRequest, error: DomainError) -> HttpResponse:
     """An RFC 9457 answer for a refusal."""
-    body: dict[str, Any] = {
-        "type": f"/docs/errors#{error.code}",
-        "title": error.title,
-        "status": error.status,
-        "code": error.code,
-        "detail": error.detail,
-        "errors": [fault.as_dict() for fault in error.faults],
-        "request_id": request.META.get("promptforge.request_id", ""),
-        **error.extra,
-    }
-    response = HttpResponse(canonical_json(body), status=error.status, content_type="application/problem+json")
-    response["Cache-Control"] = "no-store"
-    if error.status == 401:
-        response["WWW-Authenticate"] = 'Bearer realm="PromptForge"'
-    if error.status == 503:
-        response["Retry-After"] = "1"
+    return http_response(problem_answer(error, request.META.get("promptforge.request_id", "")))
+
+
+def http_response(answer: Answer) -> HttpResponse:
+    """The answer as Django sends it."""
+    response = HttpResponse(answer.body, status=answer.status)
+    del response["Content-Type"]
+    for name, value in answer.headers:
+        response[name.decode("latin-1")] = value.decode("latin-1")
     return response
 
 

@@ -18,7 +18,8 @@ from prompts.actions.imports import import_release
 from prompts.actions.projects import PRESETS, create_channel
 from prompts.actions.releases import promote, rollback
 from prompts.models import Channel, Prompt, Release
-from prompts.reading import Resolved, resolve
+from prompts.reading import resolve
+from prompts.resolving import Resolved
 from prompts.selectors import Selector
 from tests.api.conftest import Caller, body_of, problem_of, release
 from tests.personas import Team, make_team

@@ -9,7 +9,8 @@ from promptforge.lib.instants import format_instant, parse_instant
 from promptforge.lib.json import canonical_json
 from prompts.models import Channel, Head, Prompt
 from prompts.models.releases import ReleaseKind
-from prompts.reading import Resolved, as_of
+from prompts.reading import as_of
+from prompts.resolving import Resolved
 from prompts.shapes import release_shape, released
 
 
@@ -32,7 +33,7 @@ class Command(ProjectCommand):
         )
         if head is None:
             raise self._missing(project, options)
-        found = as_of(head.prompt, head, parse_instant(options["instant"], "the instant"))
+        found = as_of(head.prompt, head.channel, parse_instant(options["instant"], "the instant"))
         assert found.release is not None
         shape = release_shape(released(found.release.pk))
         if options["content"]:
