@@ -1,6 +1,7 @@
 """Who is asking: an API key or a signed-in person, and in which project."""
 
 from typing import Any
+from urllib.parse import unquote_plus
 
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
@@ -13,29 +14,41 @@ from accounts.actions.api_keys import recognise_key
 from accounts.models import ApiKey, Project, User
 from accounts.policies import Principal
 from promptforge.lib.errors import DomainError, shorten
-from promptforge.lib.rest import key_in_url
 
 PROJECT_HEADER = "PromptForge-Project"
+
+
+def refuse_key_in_url(path: str, query: str) -> None:
+    """Refuse an address, decoded path and raw query, in which an API key stands: logs and histories keep it."""
+    address = f"{path} {unquote_plus(query)}"
+    if "pf_live_" in address or "pf_dev_" in address:
+        raise DomainError(
+            "key_in_url",
+            "An API key in the address ends up in logs. Send it as `Authorization: Bearer …`, and revoke this one.",
+        )
+
+
+def bearer_token(header: str) -> str:
+    """The text of the key in an Authorization header."""
+    scheme, _, text = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise DomainError("not_authenticated", "Send the API key as `Authorization: Bearer …`.")
+    return text.strip()
+
+
+def not_signed_in() -> DomainError:
+    return DomainError("not_authenticated", "Send an API key as `Authorization: Bearer …`, or sign in.")
 
 
 class KeyAuthentication(BaseAuthentication):
     """`Authorization: Bearer pf_…`."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
-        if key_in_url(request._request):  # noqa: SLF001  the plain request has the address
-            raise DomainError(
-                "key_in_url",
-                "An API key in the address ends up in logs. Send it as `Authorization: Bearer …`, and revoke this one.",
-            )
+        refuse_key_in_url(request._request.path, request._request.META.get("QUERY_STRING", ""))  # noqa: SLF001
         header = request.headers.get("Authorization")
         if header is None:
             return None
-        scheme, _, text = header.partition(" ")
-        if scheme.lower() != "bearer":
-            raise DomainError("not_authenticated", "Send the API key as `Authorization: Bearer …`.")
-        key = recognise_key(text.strip())
-        if not key.service_account.is_active:
-            raise DomainError("key_revoked", f"The service account of the key {key.public_id} is switched off.")
+        key = recognise_key(bearer_token(header))
         return key.service_account, key
 
     def authenticate_header(self, request: Request) -> str:
@@ -65,7 +78,7 @@ class SignedIn(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not isinstance(request.user, User):
-            raise DomainError("not_authenticated", "Send an API key as `Authorization: Bearer …`, or sign in.")
+            raise not_signed_in()
         return True
 
 

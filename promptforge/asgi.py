@@ -1,4 +1,4 @@
-"""The entry point of the web server."""
+"""The entry point of the web server: the serving lane first, then Django behind an admission limit."""
 
 import asyncio
 import os
@@ -9,51 +9,87 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "promptforge.settings")
 
 from django.conf import settings
 from django.core.asgi import get_asgi_application
+from django.utils.module_loading import import_string
 
-from promptforge.lib.errors import CODES
-from promptforge.lib.json import canonical_json
+from promptforge.lib.answers import Header, problem_answer
+from promptforge.lib.errors import DomainError
+from promptforge.lib.request_ids import request_id
 
 # Django runs each request in a thread of its own, with a database connection of its own: without a bound, two hundred
-# requests at once would ask PostgreSQL for two hundred connections, and most would fail. So the rest wait their turn.
+# requests at once would ask PostgreSQL for two hundred connections, and most would fail. So the rest wait their turn,
+# and those who would wait too long are told so at once.
 AT_ONCE = 8
+RESERVED = 1  # one more for what must get through when everything is taken: a rollback, a sign-in
+MOST_WAITING = 64
 # No call takes more than 8 MiB; the rest is for the form around it. Seconds: a slow sender holds nobody else up.
 LARGEST_BODY = 9 * 1024 * 1024
 SLOWEST_BODY = 30.0
+_CLOSE: Header = (b"connection", b"close")  # the rest of the body is not read
 
 # Only here: a pool must not be inherited by the processes that a worker forks, and commands need one connection.
-settings.DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": AT_ONCE, "timeout": 5}
+settings.DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": AT_ONCE + RESERVED, "timeout": 5}
 # Static files are small and read by Django's own threads; the advice to read them asynchronously does not help.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
 _django = get_asgi_application()
+lane = import_string("delivery.serving.lane.Lane")()  # its models can be imported only now
 _turns = asyncio.Semaphore(AT_ONCE)
+_reserved = asyncio.Semaphore(RESERVED)
+_waiting = 0
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Let at most `AT_ONCE` requests of this process into Django, each with its body at hand; the others wait in order.
-
-    `/livez` asks nothing but whether the process answers, so it takes no turn.
-    """
+    """Answer a request: in the lane, or by Django with its body at hand, in turn with the others."""
     if scope["type"] != "http":
         return
-    if scope["path"] == "/livez":
+    if await lane.serve(scope, send):
+        return
+    if scope["path"] == "/livez":  # asks nothing but whether the process answers, so it takes no turn
         await _django(scope, receive, send)
         return
     try:
         async with asyncio.timeout(SLOWEST_BODY):
             body = await _body(scope, receive)
     except TimeoutError:
-        await _refuse(
-            send, "body_too_slow", f"The body did not arrive within {SLOWEST_BODY:.0f} seconds. Send it again."
-        )
+        sentence = f"The body did not arrive within {SLOWEST_BODY:.0f} seconds. Send it again."
+        await _refuse(scope, send, DomainError("body_too_slow", sentence), _CLOSE)
         return
     if body is None:
-        await _refuse(
-            send, "body_too_large", f"The body is larger than {LARGEST_BODY:,} bytes, more than any call takes."
-        )
+        sentence = f"The body is larger than {LARGEST_BODY:,} bytes, more than any call takes."
+        await _refuse(scope, send, DomainError("body_too_large", sentence), _CLOSE)
         return
-    async with _turns:
+    await _in_turn(scope, body, receive, send)
+
+
+async def _in_turn(scope: Any, body: bytes, receive: Any, send: Any) -> None:
+    """Let at most `AT_ONCE` requests of this process into Django; `MOST_WAITING` more wait in order."""
+    global _waiting  # noqa: PLW0603  one queue a process
+    turns = _turns
+    if _turns.locked():
+        if _must_get_through(scope, body) and not _reserved.locked():
+            turns = _reserved
+        elif _waiting >= MOST_WAITING:
+            sentence = "Too many requests at once. Nothing was written; wait a second and send it again."
+            await _refuse(scope, send, DomainError("unavailable", sentence))
+            return
+    _waiting += 1
+    try:
+        await turns.acquire()
+    finally:
+        _waiting -= 1
+    try:
         await _django(scope, _replay(body, receive), send)
+    finally:
+        turns.release()
+
+
+def _must_get_through(scope: Any, body: bytes) -> bool:
+    """A rollback, or a sign-in: whoever mends an overload needs these while it lasts."""
+    if scope["method"] != "POST":
+        return False
+    return scope["path"] == f"/{settings.SIGN_IN_PATH}" or (
+        scope["path"] == "/api/v1/releases" and b'"rollback"' in body
+    )
 
 
 async def _body(scope: Any, receive: Any) -> bytes | None:
@@ -87,21 +123,9 @@ def _replay(body: bytes, receive: Any) -> Any:
     return replay
 
 
-async def _refuse(send: Any, code: str, detail: str) -> None:
-    status, title = CODES[code]
-    problem = {
-        "type": f"/docs/errors#{code}",
-        "title": title,
-        "status": status,
-        "code": code,
-        "detail": detail,
-        "errors": [],
-        "request_id": "",
-    }
-    headers = [
-        (b"content-type", b"application/problem+json"),
-        (b"cache-control", b"no-store"),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": canonical_json(problem).encode()})
+async def _refuse(scope: Any, send: Any, error: DomainError, *headers: Header) -> None:
+    own_id = request_id(dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1"))
+    answer = problem_answer(error, own_id)
+    all_headers = [*answer.headers, (b"x-request-id", own_id.encode()), *headers]
+    await send({"type": "http.response.start", "status": answer.status, "headers": all_headers})
+    await send({"type": "http.response.body", "body": answer.body})

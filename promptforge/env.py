@@ -49,3 +49,11 @@ def refuse_unknown_names() -> None:
 def var_directory() -> Path:
     """Where everything that changes at run time lives: the embedded database, the broker's files, keys, logs."""
     return Path(env.str("PROMPTFORGE_VAR", default=str(ROOT / "var"))).resolve()
+
+
+def web_processes() -> int:
+    """How many web processes there are: `WEB_CONCURRENCY`, or one for each core."""
+    named: str = env.str("WEB_CONCURRENCY", default=str(os.cpu_count() or 1))
+    if not named.isdigit() or int(named) < 1:
+        raise ImproperlyConfigured(f"WEB_CONCURRENCY is {named!r}: it is the number of web processes, 1 or more.")
+    return int(named)

@@ -1,7 +1,5 @@
-"""What every request passes through, whatever its door."""
+"""What every request to Django passes through, whatever its door."""
 
-import re
-import secrets
 from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
@@ -9,9 +7,8 @@ from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 
 from promptforge.lib.errors import DomainError
+from promptforge.lib.request_ids import request_id
 from promptforge.lib.rest import problem
-
-_FORM = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 
 
 class RequestId:
@@ -24,11 +21,11 @@ class RequestId:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        given = request.headers.get("X-Request-ID", "")
-        request_id = given if _FORM.match(given) else secrets.token_hex(8)
-        request.META["promptforge.request_id"] = request_id
+        request.META["promptforge.request_id"] = request_id(request.headers.get("X-Request-ID", ""))
         response = self.get_response(request)
-        response["X-Request-ID"] = request_id
+        response["X-Request-ID"] = request.META["promptforge.request_id"]
+        if response.status_code == 304:
+            del response["Content-Length"]  # it would have to be that of the whole answer
         return response
 
 

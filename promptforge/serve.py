@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from promptforge.env import ROOT, env, refuse_unknown_names, var_directory
+from promptforge.env import ROOT, env, refuse_unknown_names, var_directory, web_processes
 from promptforge.lib import database, keyring
 from promptforge.lib.supervisor import MARK, Service, Supervisor, end_group, end_leftovers, set_aside, spawn
 
@@ -140,9 +140,7 @@ def _watch(options: argparse.Namespace, supervisor: Supervisor, welcome: str, be
 def _services(port: int) -> list[Service]:
     """The processes of one PromptForge, in the order in which they end: first what takes work in."""
     scripts = Path(sys.executable).parent
-    workers = env.str("WEB_CONCURRENCY", default=str(os.cpu_count() or 1))
-    if not workers.isdigit() or int(workers) < 1:
-        raise Refused(f"WEB_CONCURRENCY is {workers!r}: it is the number of web processes, 1 or more.")
+    workers = str(web_processes())
     web = [str(scripts / "granian"), "--interface", "asginl", "--host", HOST, "--port", str(port), "--workers", workers]
     web += ["--no-ws", "--respawn-failed-workers", "--respawn-interval", "1", "--workers-kill-timeout", "8"]
     celery = [str(scripts / "celery"), "-A", "promptforge"]

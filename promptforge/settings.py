@@ -5,7 +5,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
-from promptforge.env import ROOT, env, refuse_unknown_names, var_directory
+from promptforge.env import ROOT, env, refuse_unknown_names, var_directory, web_processes
 from promptforge.lib import database, keyring
 
 refuse_unknown_names()
@@ -182,11 +182,22 @@ CELERY_BEAT_SCHEDULE = {
 }
 CHECKPOINT_FILE = VAR / "checkpoints.jsonl"
 
-# --- Rates, per caller: writes a second, and how many at once after a pause ------------------------------------------
-RATE_WRITE = env.int("PROMPTFORGE_RATE_WRITE", default=50)
-if RATE_WRITE < 1:
-    raise ImproperlyConfigured("PROMPTFORGE_RATE_WRITE is how many writes a second a caller may send: at least 1.")
+
+# --- Rates, calls a second; twice that at once after a pause ---------------------------------------------------------
+def _rate(name: str, default: int) -> int:
+    rate = env.int(name, default=default)
+    if rate < 1:
+        raise ImproperlyConfigured(f"{name} is how many calls a second a caller may send: at least 1.")
+    return int(rate)
+
+
+# Writes are counted in the database, whichever process takes them; fetches and intake by each web process, which has
+# its share.
+RATE_WRITE = _rate("PROMPTFORGE_RATE_WRITE", 50)
 BURST_WRITE = 2 * RATE_WRITE if "PROMPTFORGE_RATE_WRITE" in env.ENVIRON else 200
+RATE_FETCH = _rate("PROMPTFORGE_RATE_FETCH", 2000)
+RATE_INTAKE = _rate("PROMPTFORGE_RATE_INTAKE", 500)
+WEB_PROCESSES = web_processes()
 
 # --- REST -----------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

@@ -142,21 +142,37 @@ def recognise_key(text: str) -> ApiKey:
     """The live key that this text is, or a refusal that says what is wrong with it. Never writes."""
     public_id = public_id_of(text)
     if public_id is None:
-        raise DomainError("key_malformed", "This is no API key: its checksum does not fit. Copy the whole key again.")
-    key = (
-        ApiKey.objects.select_related("service_account", "project")
-        .annotate(database_now=Now())
-        .filter(public_id=public_id)
-        .first()
-    )
-    secret = keyring.find("api-key", key.hash_key_id) if key else None
-    if key is None or secret is None or not hmac.compare_digest(_hash(text, secret.secret), bytes(key.secret_hash)):
-        raise DomainError("key_unknown", "This API key is not known here. It may belong to another installation.")
-    if key.revoked_at is not None:
-        raise DomainError("key_revoked", f"The key {public_id} was revoked. Make another.")
-    if key.has_expired(key.database_now):
-        raise DomainError("key_expired", f"The key {public_id} has expired. Make another.")
+        raise key_malformed()
+    keys = ApiKey.objects.select_related("service_account", "project").annotate(database_now=Now())
+    key = keys.filter(public_id=public_id).first()
+    if key is None or not proves(text, key):
+        raise key_unknown()
+    check_standing(key, key.database_now)
     return key
+
+
+def proves(text: str, key: ApiKey) -> bool:
+    """Whether this text is the key's."""
+    secret = keyring.find("api-key", key.hash_key_id)
+    return secret is not None and hmac.compare_digest(_hash(text, secret.secret), bytes(key.secret_hash))
+
+
+def check_standing(key: ApiKey, now: datetime) -> None:
+    """Refuse a key that has ended: revoked, expired, or of a service account that was switched off."""
+    if key.revoked_at is not None:
+        raise DomainError("key_revoked", f"The key {key.public_id} was revoked. Make another.")
+    if key.has_expired(now):
+        raise DomainError("key_expired", f"The key {key.public_id} has expired. Make another.")
+    if not key.service_account.is_active:
+        raise DomainError("key_revoked", f"The service account of the key {key.public_id} is switched off.")
+
+
+def key_malformed() -> DomainError:
+    return DomainError("key_malformed", "This is no API key: its checksum does not fit. Copy the whole key again.")
+
+
+def key_unknown() -> DomainError:
+    return DomainError("key_unknown", "This API key is not known here. It may belong to another installation.")
 
 
 def _may_give(by: Principal | None, scopes: list[str]) -> Verdict:

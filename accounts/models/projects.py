@@ -27,6 +27,10 @@ class Project(models.Model):
         editable=False,
         help_text="Takes imported history; closed for ever by the first other release.",
     )
+    serves_stale = models.BooleanField(
+        default=False,
+        help_text="While the database is gone, fetches of channels get what was live last, marked as stale.",
+    )
 
     objects = ProjectQuerySet.as_manager()
 

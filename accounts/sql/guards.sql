@@ -113,6 +113,23 @@ BEGIN
 END;
 $guard$;
 
+-- A key ends with its service account.
+CREATE OR REPLACE FUNCTION public.promptforge_publish_account() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
+BEGIN
+    PERFORM public.promptforge_serve(k.project_id, 'key', k.id) FROM public.accounts_apikey k WHERE k.service_account_id = NEW.id;
+    RETURN NULL;
+END;
+$guard$;
+
+CREATE OR REPLACE FUNCTION public.promptforge_publish_project() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
+BEGIN
+    PERFORM public.promptforge_serve(NEW.id, 'project', NEW.id);
+    RETURN NULL;
+END;
+$guard$;
+
 CREATE OR REPLACE FUNCTION public.promptforge_publish_member() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
 BEGIN
@@ -160,3 +177,9 @@ CREATE CONSTRAINT TRIGGER key_publish AFTER INSERT OR UPDATE ON public.accounts_
 DROP TRIGGER IF EXISTS membership_publish ON public.accounts_membership;
 CREATE CONSTRAINT TRIGGER membership_publish AFTER INSERT OR UPDATE OR DELETE ON public.accounts_membership DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION public.promptforge_publish_member();
+DROP TRIGGER IF EXISTS account_publish ON public.accounts_user;
+CREATE CONSTRAINT TRIGGER account_publish AFTER UPDATE OF is_active ON public.accounts_user DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (OLD.is_active <> NEW.is_active) EXECUTE FUNCTION public.promptforge_publish_account();
+DROP TRIGGER IF EXISTS project_publish ON public.accounts_project;
+CREATE CONSTRAINT TRIGGER project_publish AFTER UPDATE OF serves_stale ON public.accounts_project DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (OLD.serves_stale <> NEW.serves_stale) EXECUTE FUNCTION public.promptforge_publish_project();

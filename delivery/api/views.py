@@ -10,14 +10,17 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.door import DoorView
 from accounts.roles import Permission
 from delivery.fetching import LONGEST_USER, Payload, document_answer, read_query, served_body
+from delivery.limits import FETCHES
+from promptforge.lib.answers import Header
 from promptforge.lib.errors import DomainError
 from promptforge.lib.instants import parse_instant
 from promptforge.lib.json import canonical_json
 from promptforge.lib.pagination import PARAMETERS as PAGE_PARAMETERS
 from promptforge.lib.pagination import page
-from promptforge.lib.rest import Flag, StrictSerializer, Text, http_response, refuse_unknown_parameters
+from promptforge.lib.rest import Flag, StrictSerializer, Text, http_response, refuse_unknown_parameters, set_headers
 from promptforge.lib.verdicts import require
 from prompts.api.schemas import PROBLEM, PromptShape, ServedShape, page_of
 from prompts.api.views import CreatePromptView, PromptView
@@ -48,7 +51,26 @@ _PARAMETERS = [
 ]
 
 
-class FetchView(PromptView):
+class CountedFetches(DoorView):
+    """What reads prompts with a key is counted as a fetch, and the answer says what is left."""
+
+    left: tuple[Header, ...] = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.method in self.reading and self.principal.key is not None:
+            bucket = FETCHES.of(self.principal.key)
+            taken, self.left = bucket.take()
+            if not taken:
+                raise FETCHES.refusal(bucket)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        final = super().finalize_response(request, response, *args, **kwargs)
+        set_headers(final, self.left)
+        return final
+
+
+class FetchView(CountedFetches, PromptView):
     """One prompt, as its callers get it."""
 
     reading = ("GET", "HEAD", "OPTIONS", "POST")  # POST renders
@@ -80,7 +102,7 @@ class FetchView(PromptView):
         return Payload(resolved, pinned=selector.number is not None)
 
 
-class PromptsView(CreatePromptView):
+class PromptsView(CountedFetches, CreatePromptView):
     """All prompts that the caller may read; with `_version`, each with its payload in one document."""
 
     @extend_schema(

@@ -33,7 +33,7 @@ def problem_answer(error: DomainError, request_id: str) -> Answer:
         "request_id": request_id,
         **error.extra,
     }
-    headers = _PROBLEM
+    headers: tuple[Header, ...] = _PROBLEM
     if error.status == 401:
         headers += (_CHALLENGE,)
     if error.status == 503:

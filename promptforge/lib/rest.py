@@ -1,9 +1,8 @@
 """What every REST door shares: the strict parser, the canonical writer, strict serializers and problem+json."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
-from urllib.parse import unquote_plus
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import DatabaseError, transaction
@@ -15,7 +14,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from promptforge.lib.answers import Answer, problem_answer
+from promptforge.lib.answers import Answer, Header, problem_answer
 from promptforge.lib.errors import CODES, DomainError, Fault, shorten
 from promptforge.lib.json import canonical_json, parse_object, pointer
 from promptforge.lib.refusals import explain
@@ -191,9 +190,13 @@ def http_response(answer: Answer) -> HttpResponse:
     """The answer as Django sends it."""
     response = HttpResponse(answer.body, status=answer.status)
     del response["Content-Type"]
-    for name, value in answer.headers:
-        response[name.decode("latin-1")] = value.decode("latin-1")
+    set_headers(response, answer.headers)
     return response
+
+
+def set_headers(response: Any, headers: Iterable[Header]) -> None:
+    for name, value in headers:
+        response[name.decode("latin-1")] = value.decode("latin-1")
 
 
 def problem_response(exc: Exception, context: Mapping[str, Any]) -> Any:
@@ -258,13 +261,6 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's own 500, for what fails ahead of every view."""
     return problem(request, _FAULT_OF_OURS) if request.path.startswith("/api/") else defaults.server_error(request)
-
-
-def key_in_url(request: HttpRequest) -> bool:
-    """Whether an API key stands in the address, where logs and histories keep it."""
-    # `path` is decoded already; a key written `pf%5Fdev%5F…` is as readable in a log as any other.
-    address = f"{request.path} {unquote_plus(request.META.get('QUERY_STRING', ''))}"
-    return "pf_live_" in address or "pf_dev_" in address
 
 
 __all__ = [

@@ -1,0 +1,213 @@
+"""The strict check: is what this process remembers of a project still what PostgreSQL has?
+
+Requests that arrive while one check is on its way wait for the next, which then serves them all. So every answer
+reflects a read of the primary that began after its request had arrived, and the read's cost is shared under load.
+(etcd batches its ReadIndex in the same way.)
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+from psycopg.pq import ExecStatus, Format
+
+from promptforge.lib.errors import DomainError
+
+log = logging.getLogger("promptforge.serving")
+
+_PREPARE = (
+    "PREPARE promptforge_fresh (bigint[]) AS SELECT project_id, generation, epoch, clock_timestamp() "
+    "FROM public.events_serving WHERE project_id = ANY ($1)"
+)
+_EPOCH_OF_POSTGRES = datetime(2000, 1, 1, tzinfo=UTC)
+_SILENCE = 2.0  # seconds after which a check that is not answered counts as a database that is gone
+_PAUSE = 0.1  # seconds between two attempts to reach it again
+
+
+class Serving(NamedTuple):
+    """A project's serving row."""
+
+    project: int
+    generation: int
+    epoch: UUID
+
+
+class _Batch:
+    """Requests that are answered by one check."""
+
+    def __init__(self) -> None:
+        self.projects: set[int] = set()
+        self.waiting: list[asyncio.Future[bool]] = []
+
+    def settle(self, fresh: bool) -> None:  # noqa: FBT001  one answer for all who wait
+        for future in self.waiting:
+            if not future.done():
+                future.set_result(fresh)
+
+
+class Freshness:
+    """Asks on a connection of its own; `catch_up` learns which projects have moved, before anybody goes on."""
+
+    def __init__(
+        self,
+        conninfo: Callable[[], str],
+        is_current: Callable[[Serving], bool],
+        catch_up: Callable[[set[int]], Awaitable[None]],
+    ) -> None:
+        self._conninfo = conninfo
+        self._is_current = is_current
+        self._catch_up = catch_up
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._tried = asyncio.Event()
+        self._next: _Batch | None = None
+        self._asked: _Batch | None = None
+        self._asked_at = 0.0
+        self._rows: list[Serving] = []
+        self._micros = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def reachable(self) -> bool:
+        return self._connection is not None
+
+    def now(self) -> datetime:
+        """The database's clock as of the newest check."""
+        return _EPOCH_OF_POSTGRES + timedelta(microseconds=self._micros)
+
+    async def check(self, project: int) -> bool:
+        """Whether memory is true again for this project, as of now; False when PostgreSQL cannot be asked."""
+        if self._connection is None:
+            await self._first_attempt()
+            if self._connection is None:
+                return False
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        if self._next is None:
+            self._next = _Batch()
+            if self._asked is None:
+                # Not at once: whoever arrives in the same turn of the loop shares it.
+                asyncio.get_running_loop().call_soon(self._ask)
+        self._next.projects.add(project)
+        self._next.waiting.append(future)
+        return await future
+
+    def close(self) -> None:
+        """Let go of the connection; nobody may be waiting."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+        self._disconnect()
+
+    # -- one check
+
+    def _ask(self) -> None:
+        if self._asked is not None or self._next is None or self._connection is None:
+            return
+        self._asked, self._next = self._next, None
+        projects = b"{%s}" % b",".join(b"%d" % project for project in self._asked.projects)
+        try:
+            self._pg.send_query_prepared(b"promptforge_fresh", [projects], result_format=Format.BINARY)
+            self._pg.flush()
+        except psycopg.Error as error:
+            self._lost(error)
+            return
+        self._asked_at = asyncio.get_running_loop().time()
+
+    def _readable(self) -> None:
+        try:
+            self._pg.consume_input()
+            while not self._pg.is_busy():
+                result = self._pg.get_result()
+                if result is None:
+                    self._answered()
+                    return
+                self._read(result)
+        except psycopg.Error as error:
+            self._lost(error)
+
+    def _read(self, result: Any) -> None:
+        if result.status != ExecStatus.TUPLES_OK:
+            raise psycopg.OperationalError(result.error_message.decode(errors="replace"))
+        for index in range(result.ntuples):
+            project, generation, epoch, clock = (result.get_value(index, column) for column in range(4))
+            self._rows.append(Serving(_integer(project), _integer(generation), UUID(bytes=bytes(epoch))))
+            self._micros = _integer(clock)
+
+    def _answered(self) -> None:
+        batch, rows = self._asked, self._rows
+        self._asked, self._rows = None, []
+        if batch is None:
+            return
+        if self._next is not None:
+            self._ask()
+        moved = batch.projects - {row.project for row in rows if self._is_current(row)}
+        if moved:
+            task = asyncio.ensure_future(self._settle_after_catching_up(batch, moved))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        else:
+            batch.settle(fresh=True)
+
+    async def _settle_after_catching_up(self, batch: _Batch, moved: set[int]) -> None:
+        try:
+            await self._catch_up(moved)
+        except DomainError:
+            batch.settle(fresh=False)
+        else:
+            batch.settle(fresh=True)
+
+    # -- the connection
+
+    @property
+    def _pg(self) -> Any:
+        assert self._connection is not None
+        return self._connection.pgconn
+
+    async def _first_attempt(self) -> None:
+        """Wait for a connection when none was tried yet; once PostgreSQL is known to be gone, nobody waits for it."""
+        if self._keeper is None:
+            self._keeper = asyncio.ensure_future(self._keep())
+        if not self._tried.is_set():
+            await self._tried.wait()
+
+    async def _keep(self) -> None:
+        """Connect, watch for silence, and connect again, as long as the process lives."""
+        loop = asyncio.get_running_loop()
+        while True:
+            if self._connection is None:
+                try:
+                    await self._connect(loop)
+                except (psycopg.Error, OSError) as error:
+                    log.warning("PostgreSQL cannot be asked what is live: %s", str(error).strip().split("\n")[0])
+                self._tried.set()
+            elif self._asked is not None and loop.time() - self._asked_at > _SILENCE:
+                self._lost(psycopg.OperationalError(f"no answer for {_SILENCE:.0f} seconds"))
+            await asyncio.sleep(_PAUSE)
+
+    async def _connect(self, loop: asyncio.AbstractEventLoop) -> None:
+        connection = await psycopg.AsyncConnection.connect(self._conninfo(), autocommit=True, connect_timeout=2)
+        await connection.execute(_PREPARE)
+        self._connection, self._rows = connection, []
+        loop.add_reader(connection.pgconn.socket, self._readable)
+
+    def _lost(self, error: Exception) -> None:
+        log.warning("PostgreSQL does not answer the serving lane: %s", str(error).strip())
+        batches, self._asked, self._next = (self._asked, self._next), None, None
+        self._disconnect()
+        for batch in filter(None, batches):
+            batch.settle(fresh=False)
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            with suppress(psycopg.Error, ValueError):
+                asyncio.get_running_loop().remove_reader(self._pg.socket)
+            self._pg.finish()
+            self._connection = None
+
+
+def _integer(field: bytes) -> int:
+    return int.from_bytes(field, "big", signed=True)

@@ -1,0 +1,132 @@
+"""What a serving process holds in memory: keys, prompts with their heads, and written payloads.
+
+Nothing here has a time to live. Freshness says on every request whether it is still true, and the loader drops what is
+not. Rows are the models' own instances without a database behind them, so that the same policies judge them.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from accounts.models import ApiKey
+from delivery.fetching import Payload
+from prompts.models import Prompt, PromptVersion
+from prompts.resolving import Live
+
+_MOST_ABSENT = 10_000
+_PAYLOAD_OVERHEAD = 2_000  # bytes of headers and objects around a body
+
+type PayloadName = tuple[int, int | None, int | None, bool]  # version, channel, revision, pinned
+
+
+@dataclass(slots=True)
+class Known:
+    """One prompt: its newest version, its channels by name, and those of its versions that were asked for by number."""
+
+    prompt: Prompt
+    newest: PromptVersion | None
+    channels: dict[str, Live]
+    numbers: dict[int, PromptVersion] = field(default_factory=dict)
+
+    def version(self, number: int | None) -> PromptVersion | None:
+        return self.newest if number is None else self.numbers.get(number)
+
+    def live(self, channel: str) -> Live | None:
+        return self.channels.get(channel)
+
+    def may_have(self, number: int | None) -> bool:
+        """Whether a version of this number exists and must be looked up: numbers have no gaps."""
+        return (
+            number is not None
+            and self.newest is not None
+            and number <= self.newest.number
+            and number not in self.numbers
+        )
+
+
+class ProjectState:
+    """What is remembered of one project, true as of `generation` of `epoch`."""
+
+    def __init__(self, generation: int, epoch: UUID) -> None:
+        self.generation = generation
+        self.epoch = epoch
+        self.prompts: dict[str, Known | None] = {}  # None: there is none of that name
+        self._names: dict[int, str] = {}
+        self._channels: set[int] = set()
+        self._absent = 0
+
+    def remember(self, name: str, known: Known | None) -> None:
+        if known is None:
+            self._absent += 1
+            if self._absent > _MOST_ABSENT:
+                self._forget_absent()
+        else:
+            self._names[known.prompt.pk] = name
+            self._channels.update(live.channel.pk for live in known.channels.values())
+        self.prompts[name] = known
+
+    def forget_prompt(self, prompt: int) -> None:
+        """Drop one prompt. A prompt that is not known is new, and what was absent may be there now."""
+        name = self._names.pop(prompt, None)
+        if name is None:
+            self._forget_absent()
+        else:
+            del self.prompts[name]
+
+    def forget_channels(self, channel: int) -> None:
+        """Drop all prompts when a channel appears: each has a state there now. A policy changes nothing here."""
+        if channel not in self._channels:
+            self.prompts.clear()
+            self._names.clear()
+            self._absent = 0
+
+    def _forget_absent(self) -> None:
+        self.prompts = {name: known for name, known in self.prompts.items() if known is not None}
+        self._absent = 0
+
+
+class Snapshot:
+    """Everything that is remembered. Only the loader writes, one change at a time."""
+
+    def __init__(self, payload_bytes: int) -> None:
+        self.projects: dict[int, ProjectState] = {}
+        self.keys: dict[str, ApiKey] = {}  # by public id
+        self.proven: dict[bytes, str] = {}  # digest of a key's text that was verified -> its public id
+        self.payloads = Payloads(payload_bytes)
+
+    def forget_key(self, key_id: int) -> None:
+        for public_id, key in self.keys.items():
+            if key.pk == key_id:
+                del self.keys[public_id]
+                return
+
+    def forget_project(self, project: int) -> None:
+        self.projects.pop(project, None)
+        self.keys = {public_id: key for public_id, key in self.keys.items() if key.project_id != project}
+
+
+class Payloads:
+    """Written payloads, the least recently served ones dropped beyond `limit` bytes. They are immutable."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.size = 0
+        self._rows: OrderedDict[PayloadName, Payload] = OrderedDict()
+
+    def get(self, name: PayloadName) -> Payload | None:
+        payload = self._rows.get(name)
+        if payload is not None:
+            self._rows.move_to_end(name)
+        return payload
+
+    def put(self, name: PayloadName, payload: Payload) -> None:
+        if name not in self._rows:
+            self.size += _weight(payload)
+        self._rows[name] = payload
+        while self.size > self.limit and len(self._rows) > 1:
+            _, dropped = self._rows.popitem(last=False)
+            self.size -= _weight(dropped)
+
+
+def _weight(payload: Payload) -> int:
+    return len(payload.whole.body) + _PAYLOAD_OVERHEAD
