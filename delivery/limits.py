@@ -61,9 +61,13 @@ class Buckets:
         bucket = self._of_key.get(key.pk)
         if bucket is None or bucket.rate != rate:
             if len(self._of_key) >= _MOST_BUCKETS:
-                self._of_key.clear()  # refills everybody once; an attack by that many keys is none of a guest's
+                self.forget()  # refills everybody once; an attack by that many keys is none of a guest's
             bucket = self._of_key[key.pk] = Bucket(self.name, rate, time.monotonic)
         return bucket
+
+    def forget(self) -> None:
+        """Let every bucket be full again."""
+        self._of_key.clear()
 
     def refusal(self, bucket: Bucket) -> DomainError:
         each = math.floor(bucket.rate)
