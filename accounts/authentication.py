@@ -20,7 +20,7 @@ PROJECT_HEADER = "PromptForge-Project"
 
 def refuse_key_in_url(path: str, query: str) -> None:
     """Refuse an address, decoded path and raw query, in which an API key stands: logs and histories keep it."""
-    address = f"{path} {unquote_plus(query)}"
+    address = f"{path} {unquote_plus(query)}" if query else path
     if "pf_live_" in address or "pf_dev_" in address:
         raise DomainError(
             "key_in_url",

@@ -52,17 +52,19 @@ class Buckets:
     def __init__(self, name: str, setting: str) -> None:
         self.name = name
         self._setting = setting
-        self._of_key: dict[int, Bucket] = {}
+        self._of_key: dict[int, tuple[int | None, Bucket]] = {}  # with the rate that the key itself had
 
     def of(self, key: ApiKey) -> Bucket:
         """The key's bucket; a key may have a fetch rate of its own."""
-        whole = (key.rate_fetch if self is FETCHES else None) or getattr(settings, self._setting)
-        rate = max(1.0, whole / settings.WEB_PROCESSES)
-        bucket = self._of_key.get(key.pk)
-        if bucket is None or bucket.rate != rate:
-            if len(self._of_key) >= _MOST_BUCKETS:
-                self.forget()  # refills everybody once; an attack by that many keys is none of a guest's
-            bucket = self._of_key[key.pk] = Bucket(self.name, rate, time.monotonic)
+        own = key.rate_fetch if self.name == "fetch" else None
+        found = self._of_key.get(key.id)
+        if found is not None and found[0] == own:
+            return found[1]
+        if len(self._of_key) >= _MOST_BUCKETS:
+            self.forget()  # refills everybody once; an attack by that many keys is none of a guest's
+        rate = max(1.0, (own or getattr(settings, self._setting)) / settings.WEB_PROCESSES)
+        bucket = Bucket(self.name, rate, time.monotonic)
+        self._of_key[key.id] = (own, bucket)
         return bucket
 
     def forget(self) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -147,7 +147,8 @@ def recognise_key(text: str) -> ApiKey:
     key = keys.filter(public_id=public_id).first()
     if key is None or not proves(text, key):
         raise key_unknown()
-    check_standing(key, key.database_now)
+    moment: datetime = key.database_now
+    check_standing(key, lambda: moment)
     return key
 
 
@@ -157,11 +158,11 @@ def proves(text: str, key: ApiKey) -> bool:
     return secret is not None and hmac.compare_digest(_hash(text, secret.secret), bytes(key.secret_hash))
 
 
-def check_standing(key: ApiKey, now: datetime) -> None:
+def check_standing(key: ApiKey, now: Callable[[], datetime]) -> None:
     """Refuse a key that has ended: revoked, expired, or of a service account that was switched off."""
     if key.revoked_at is not None:
         raise DomainError("key_revoked", f"The key {key.public_id} was revoked. Make another.")
-    if key.has_expired(now):
+    if key.expires_at is not None and key.expires_at <= now():
         raise DomainError("key_expired", f"The key {key.public_id} has expired. Make another.")
     if not key.service_account.is_active:
         raise DomainError("key_revoked", f"The service account of the key {key.public_id} is switched off.")

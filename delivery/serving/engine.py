@@ -1,10 +1,10 @@
 """The serving engine: who asks, what they get, and whether memory may be believed, without Django in between."""
 
 import hashlib
-from datetime import datetime
 
 import psycopg
 from django.db import connections
+from django.utils import timezone
 
 from accounts.actions.api_keys import check_standing, key_malformed, key_unknown, proves
 from accounts.models import ApiKey
@@ -13,6 +13,7 @@ from delivery.fetching import Payload
 from delivery.serving.freshness import Freshness, Serving
 from delivery.serving.loader import Loader
 from delivery.serving.snapshot import Known, Snapshot
+from promptforge.lib.errors import DomainError
 from promptforge.lib.tokens import public_id_of
 from promptforge.lib.verdicts import require
 from prompts.resolving import Resolved, stands_for, within_reach
@@ -31,6 +32,12 @@ def conninfo() -> str:
     )
 
 
+def key_of(caller: Principal) -> ApiKey:
+    """The key of a caller that has one, as all callers of the engine have."""
+    assert caller.key is not None
+    return caller.key
+
+
 class Engine:
     """One for each process. Everything it answers was true after the request had arrived, or is marked stale."""
 
@@ -44,18 +51,23 @@ class Engine:
 
         Raises DomainError: the 401 codes of keys; unavailable.
         """
-        key = self._remembered(text) or await self._recognised(text)
-        fresh = await self.freshness.check(key.project_id)
-        if fresh and self.snapshot.keys.get(key.public_id) is not key:  # what has changed since it was loaded
-            key = self._remembered(text) or await self._recognised(text)
-        check_standing(key, self.freshness.now() if fresh else datetime.now().astimezone())
-        return Principal(key.service_account, key.project, key), fresh
+        caller = self._remembered(text) or await self._recognised(text)
+        fresh = await self.freshness.check(caller.project.id)
+        if fresh and self._remembered(text) is not caller:  # the key has changed since it was loaded
+            caller = self._remembered(text) or await self._recognised(text)
+        check_standing(key_of(caller), self.freshness.now if fresh else timezone.now)
+        return caller, fresh
 
-    async def payload(self, principal: Principal, name: str, selector: Selector) -> Payload:
-        """What a prompt's selector stands for, as bytes. Ask `admit` first.
+    async def payload(self, principal: Principal, name: str, selector: Selector, *, fresh: bool) -> Payload:
+        """What a prompt's selector stands for, as bytes. `principal` and `fresh` are what `admit` said.
 
-        Raises DomainError: key_scope, prompt_not_found, version_not_found, channel_not_found, channel_empty.
+        Raises DomainError: key_scope, prompt_not_found, version_not_found, channel_not_found, channel_empty;
+        unavailable when memory may be old, unless a number was asked for or the project allows it.
         """
+        if not fresh and selector.number is None and not principal.project.serves_stale:
+            raise DomainError(
+                "unavailable", "The database does not answer, so nobody knows what is live. Try again in a moment."
+            )
         require(principal.may_select(selector.word))
         known = await self._known(principal, name)
         prompt = within_reach(principal, None if known is None else known.prompt, name)
@@ -70,31 +82,31 @@ class Engine:
         self.loader.close()
 
     async def _known(self, principal: Principal, name: str) -> Known | None:
-        state = self.snapshot.projects.get(principal.project.pk)
+        state = self.snapshot.projects.get(principal.project.id)
         if state is not None and name in state.prompts:
             return state.prompts[name]
-        return await self.loader.prompt(principal.project.pk, name)
+        return await self.loader.prompt(principal.project.id, name)
 
     async def _payload(self, resolved: Resolved, *, pinned: bool) -> Payload:
-        channel = None if resolved.channel is None else resolved.channel.pk
-        name = (resolved.version.pk, channel, resolved.revision, pinned)
+        channel = None if resolved.channel is None else resolved.channel.id
+        name = (resolved.version.id, channel, resolved.revision, pinned)
         return self.snapshot.payloads.get(name) or await self.loader.payload(resolved, name)
 
-    def _remembered(self, text: str) -> ApiKey | None:
+    def _remembered(self, text: str) -> Principal | None:
         public_id = self.snapshot.proven.get(hashlib.sha256(text.encode()).digest())
-        return None if public_id is None else self.snapshot.keys.get(public_id)
+        return None if public_id is None else self.snapshot.callers.get(public_id)
 
-    async def _recognised(self, text: str) -> ApiKey:
+    async def _recognised(self, text: str) -> Principal:
         public_id = public_id_of(text)
         if public_id is None:
             raise key_malformed()
-        key = self.snapshot.keys.get(public_id) or await self.loader.key(public_id)
-        if key is None or not proves(text, key):
+        caller = self.snapshot.callers.get(public_id) or await self.loader.caller(public_id)
+        if caller is None or not proves(text, key_of(caller)):
             raise key_unknown()
         if len(self.snapshot.proven) >= _MOST_PROVEN:
             self.snapshot.proven.clear()
         self.snapshot.proven[hashlib.sha256(text.encode()).digest()] = public_id
-        return key
+        return caller
 
     def _is_current(self, row: Serving) -> bool:
         state = self.snapshot.projects.get(row.project)

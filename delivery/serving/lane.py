@@ -13,11 +13,10 @@ from django.http.request import split_domain_port, validate_host
 from django.utils.csp import build_policy
 
 from accounts.authentication import bearer_token, not_signed_in, refuse_key_in_url
-from accounts.policies import Principal
 from accounts.roles import Permission
 from delivery.fetching import Asked, read_query
 from delivery.limits import FETCHES
-from delivery.serving.engine import Engine
+from delivery.serving.engine import Engine, key_of
 from promptforge.lib.answers import Answer, Header, problem_answer
 from promptforge.lib.errors import DomainError
 from promptforge.lib.request_ids import request_id
@@ -31,6 +30,7 @@ _MOST_REMEMBERED = 1_000
 # Whoever sends one of these wants what only Django's views do.
 _FOR_DJANGO = frozenset({b"promptforge-project", b"transfer-encoding", b"content-encoding"})
 _STALE: Header = (b"promptforge-stale", b"true")
+_BY_COOKIE: Header = (b"vary", b"Cookie")
 
 
 class Request(NamedTuple):
@@ -50,6 +50,7 @@ class Lane:
         self.engine = Engine()
         self._standing = _standing_headers()
         self._hosts: set[bytes] = set()
+        self._https_only = settings.SECURE_SSL_REDIRECT
         self._asked: dict[bytes, Asked] = {b"": Asked()}
 
     async def serve(self, scope: Any, send: Any) -> bool:
@@ -58,13 +59,14 @@ class Lane:
         if request is None:
             return False
         try:
-            answer = await self._answer(request)
+            answered = await self._answer(request)
         except Exception:
             log.exception("the lane could not answer %s; Django does", request.id)
             return False
-        if answer is None:
+        if answered is None:
             return False
-        headers = [*answer.headers, *self._standing, (b"x-request-id", request.id.encode())]
+        answer, more = answered
+        headers = [*answer.headers, *more, *self._standing, (b"x-request-id", request.id.encode())]
         if answer.status != 304:
             headers.append((b"content-length", b"%d" % len(answer.body)))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -101,35 +103,27 @@ class Lane:
             request_id(headers.get(b"x-request-id", b"").decode("latin-1")),
         )
 
-    async def _answer(self, request: Request) -> Answer | None:
-        limit: tuple[Header, ...] = ()
+    async def _answer(self, request: Request) -> tuple[Answer, tuple[Header, ...]] | None:
+        """The answer and what else to tell with it; None when Django is to answer."""
+        more: tuple[Header, ...] = ()
         try:
             refuse_key_in_url(request.name, request.query.decode("latin-1"))
             if request.authorization is None:
-                return _with(problem_answer(not_signed_in(), request.id), (b"vary", b"Cookie"))
-            principal, fresh = await self.engine.admit(bearer_token(request.authorization))
-            assert principal.key is not None
-            bucket = FETCHES.of(principal.key)
-            taken, limit = bucket.take()
+                return problem_answer(not_signed_in(), request.id), (_BY_COOKIE,)
+            caller, fresh = await self.engine.admit(bearer_token(request.authorization))
+            bucket = FETCHES.of(key_of(caller))
+            taken, more = bucket.take()
             if not taken:
                 raise FETCHES.refusal(bucket)
-            require(principal.may_somewhere(Permission.READ))
+            require(caller.may_somewhere(Permission.READ))
             asked = self._query(request.query)
             if asked.at is not None:
                 return None
-            return await self._fetched(principal, request, asked, limit, fresh=fresh)
+            payload = await self.engine.payload(caller, request.name, asked.selector, fresh=fresh)
+            stale = () if fresh or asked.selector.number is not None else (_STALE,)
+            return payload.answer(asked, request.known), (*more, *stale)
         except DomainError as error:
-            return _with(problem_answer(error, request.id), *limit)
-
-    async def _fetched(
-        self, principal: Principal, request: Request, asked: Asked, limit: tuple[Header, ...], *, fresh: bool
-    ) -> Answer:
-        pinned = asked.selector.number is not None
-        if not fresh and not pinned and not principal.project.serves_stale:
-            raise DomainError("unavailable", "The database does not answer, so nobody knows what is live. Try again.")
-        payload = await self.engine.payload(principal, request.name, asked.selector)
-        answer = payload.answer(asked, request.known)
-        return _with(answer, *limit) if fresh or pinned else _with(answer, *limit, _STALE)
+            return problem_answer(error, request.id), more
 
     def _query(self, query: bytes) -> Asked:
         asked = self._asked.get(query)
@@ -141,7 +135,7 @@ class Lane:
 
     def _is_ours(self, headers: dict[bytes, bytes]) -> bool:
         """Whether the host is one of ours and, in production, the proxy says that it was asked by HTTPS."""
-        if settings.SECURE_SSL_REDIRECT and headers.get(b"x-forwarded-proto") != b"https":
+        if self._https_only and headers.get(b"x-forwarded-proto") != b"https":
             return False
         host = headers.get(b"host")
         if host is None:
@@ -169,10 +163,6 @@ def _is_plain(query: bytes) -> bool:
 
 def _accepts_json(accept: bytes | None) -> bool:
     return accept is None or accept in (b"*/*", b"application/json")
-
-
-def _with(answer: Answer, *headers: Header) -> Answer:
-    return answer._replace(headers=(*answer.headers, *headers))
 
 
 def _standing_headers() -> tuple[Header, ...]:

@@ -12,6 +12,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from accounts.models import ApiKey, Project, User
+from accounts.policies import Principal
 from delivery.fetching import Payload
 from delivery.serving.freshness import Serving
 from delivery.serving.snapshot import Known, PayloadName, ProjectState, Snapshot
@@ -64,9 +65,9 @@ class Loader:
         self._waiting = 0
         self._failed_at = -_PAUSE
 
-    async def key(self, public_id: str) -> ApiKey | None:
-        """The key with this public id, whatever became of it; None when there is none."""
-        return await self._in_turn(lambda connection: self._load_key(connection, public_id))
+    async def caller(self, public_id: str) -> Principal | None:
+        """Who calls with the key of this public id, whatever became of it; None when there is none."""
+        return await self._in_turn(lambda connection: self._load_caller(connection, public_id))
 
     async def prompt(self, project: int, name: str) -> Known | None:
         """One prompt as it stands now."""
@@ -76,7 +77,7 @@ class Loader:
         """Let `known` know which version has this number."""
 
         async def load(connection: Connection) -> None:
-            row = await _one(connection, _NUMBER, [known.prompt.pk, number])
+            row = await _one(connection, _NUMBER, [known.prompt.id, number])
             if row is not None:
                 known.numbers[number] = PromptVersion(id=row["id"], number=row["number"])
 
@@ -86,7 +87,7 @@ class Loader:
         """What a version is sent as; versions never change, so neither does this."""
 
         async def load(connection: Connection) -> Payload:
-            row = await _one(connection, _CONTENT, [resolved.version.pk])
+            row = await _one(connection, _CONTENT, [resolved.version.id])
             assert row is not None
             whole = Resolved(resolved.prompt, PromptVersion(**row), resolved.channel, resolved.revision)
             payload = Payload(whole, pinned=name[-1])
@@ -139,7 +140,7 @@ class Loader:
             self._connection.pgconn.finish()
             self._connection = None
 
-    async def _load_key(self, connection: Connection, public_id: str) -> ApiKey | None:
+    async def _load_caller(self, connection: Connection, public_id: str) -> Principal | None:
         row = await _one(connection, _KEY, [public_id])
         if row is None:
             return None
@@ -150,12 +151,12 @@ class Loader:
             is_active=row.pop("is_active"),
             responsible_id=row.pop("responsible_id"),
         )
-        serving = Serving(project.pk, row.pop("generation"), row.pop("epoch"))
+        serving = Serving(project.id, row.pop("generation"), row.pop("epoch"))
         key = ApiKey(**row)
         key.project, key.service_account = project, account
-        self._snapshot.projects.setdefault(project.pk, ProjectState(serving.generation, serving.epoch))
-        self._snapshot.keys[public_id] = key
-        return key
+        self._snapshot.projects.setdefault(project.id, ProjectState(serving.generation, serving.epoch))
+        caller = self._snapshot.callers[public_id] = Principal(account, project, key)
+        return caller
 
     async def _load_prompt(self, connection: Connection, project: int, name: str) -> Known | None:
         state = self._snapshot.projects[project]
@@ -191,7 +192,7 @@ class Loader:
         elif kind == "key":
             self._snapshot.forget_key(subject)
         elif kind == "project":
-            self._snapshot.keys = {i: key for i, key in self._snapshot.keys.items() if key.project_id != subject}
+            self._snapshot.forget_callers(subject)
 
 
 def _unavailable() -> DomainError:

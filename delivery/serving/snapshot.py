@@ -8,7 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from accounts.models import ApiKey
+from accounts.policies import Principal
 from delivery.fetching import Payload
 from prompts.models import Prompt, PromptVersion
 from prompts.resolving import Live
@@ -61,8 +61,8 @@ class ProjectState:
             if self._absent > _MOST_ABSENT:
                 self._forget_absent()
         else:
-            self._names[known.prompt.pk] = name
-            self._channels.update(live.channel.pk for live in known.channels.values())
+            self._names[known.prompt.id] = name
+            self._channels.update(live.channel.id for live in known.channels.values())
         self.prompts[name] = known
 
     def forget_prompt(self, prompt: int) -> None:
@@ -90,19 +90,22 @@ class Snapshot:
 
     def __init__(self, payload_bytes: int) -> None:
         self.projects: dict[int, ProjectState] = {}
-        self.keys: dict[str, ApiKey] = {}  # by public id
+        self.callers: dict[str, Principal] = {}  # by the public id of their key
         self.proven: dict[bytes, str] = {}  # digest of a key's text that was verified -> its public id
         self.payloads = Payloads(payload_bytes)
 
     def forget_key(self, key_id: int) -> None:
-        for public_id, key in self.keys.items():
-            if key.pk == key_id:
-                del self.keys[public_id]
+        for public_id, caller in self.callers.items():
+            if caller.key is not None and caller.key.id == key_id:
+                del self.callers[public_id]
                 return
 
     def forget_project(self, project: int) -> None:
         self.projects.pop(project, None)
-        self.keys = {public_id: key for public_id, key in self.keys.items() if key.project_id != project}
+        self.forget_callers(project)
+
+    def forget_callers(self, project: int) -> None:
+        self.callers = {i: caller for i, caller in self.callers.items() if caller.project.id != project}
 
 
 class Payloads:
