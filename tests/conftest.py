@@ -56,7 +56,7 @@ def server() -> Iterator[None]:
 
 
 @contextmanager
-def _administer() -> Iterator[psycopg.Connection[Any]]:
+def administer() -> Iterator[psycopg.Connection[Any]]:
     """Connect as whoever may end other roles' sessions, so that a database can be dropped at once."""
     url = database.owner_url() if database.is_external() else database.embedded().url(ADMIN, "postgres")
     with psycopg.connect(url, autocommit=True) as connection:
@@ -91,7 +91,7 @@ def template(server: None, django_db_blocker: Any) -> str:
     name, making = _template_name(), f"making_{_template_name()}"
     lock = Path(os.environ["PROMPTFORGE_VAR"]) / "template.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as handle, _administer() as admin:
+    with lock.open("w") as handle, administer() as admin:
         fcntl.flock(handle, fcntl.LOCK_EX)
         if admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             return name
@@ -115,7 +115,7 @@ def template(server: None, django_db_blocker: Any) -> str:
 def committed_db(template: str, django_db_blocker: Any) -> Iterator[str]:
     """A database of the test's own; its name is the value. `connections["owner"]` is who owns the tables."""
     name = f"test_{os.getpid()}_{next(_counter)}"
-    with _administer() as admin:
+    with administer() as admin:
         admin.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY {}").format(
                 sql.Identifier(name), sql.Identifier(template), _owned()
