@@ -51,4 +51,9 @@ def grant_shape(grant: BreakGlassGrant) -> dict[str, Any]:
 
 
 def project_shape(project: Project) -> dict[str, Any]:
-    return {"name": project.name, "created_at": format_instant(project.created_at), "importing": project.importing}
+    return {
+        "name": project.name,
+        "created_at": format_instant(project.created_at),
+        "importing": project.importing,
+        "serves_stale": project.serves_stale,
+    }

@@ -5,6 +5,7 @@ from django.db import models
 
 class EventKind(models.TextChoices):
     PROJECT_CREATED = "project.created"
+    PROJECT_CHANGED = "project.changed"
     MEMBER_ADDED = "member.added"
     MEMBER_CHANGED = "member.changed"
     MEMBER_REMOVED = "member.removed"

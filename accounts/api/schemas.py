@@ -72,6 +72,7 @@ class ProjectShape(serializers.Serializer[Any]):
     name = serializers.CharField()
     created_at = serializers.DateTimeField()
     importing = serializers.BooleanField()
+    serves_stale = serializers.BooleanField()
 
 
 def page_of(shape: type[serializers.Serializer[Any]]) -> Any:

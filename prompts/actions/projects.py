@@ -8,11 +8,13 @@ from django.db import transaction
 
 from accounts.actions.members import make_role_groups, set_roles
 from accounts.models import Project, User
-from accounts.roles import Role
+from accounts.policies import Principal
+from accounts.roles import Permission, Role
 from events.actions import SYSTEM, record
 from events.kinds import EventKind
 from promptforge.lib.errors import DomainError, shorten
 from promptforge.lib.refusals import refusals
+from promptforge.lib.verdicts import require
 from prompts.models import Channel, ChannelPolicy
 from prompts.models.channels import CHANNEL_FORM, RESERVED_CHANNELS, CheckName
 
@@ -69,6 +71,24 @@ def found_project(*, by: User, name: str, preset: str) -> Project:
     with refusals(), transaction.atomic():
         project = create_project(name=name, preset=preset, creator=by)
         set_roles(project=project, user=by, roles=[Role.ADMIN, Role.RELEASE_MANAGER], by=None)
+    return project
+
+
+def change_project(*, by: Principal, serves_stale: bool) -> Project:
+    """Say whether fetches are answered from memory, marked as stale, while the database is gone."""
+    require(by.may(Permission.CONFIGURE))
+    with refusals(), transaction.atomic():
+        project = Project.objects.select_for_update(no_key=True).get(pk=by.project.pk)
+        if project.serves_stale != serves_stale:
+            project.serves_stale = serves_stale
+            project.save(update_fields=["serves_stale"])
+            record(
+                EventKind.PROJECT_CHANGED,
+                project_id=project.pk,
+                actor=by.actor,
+                subject=("project", project.pk),
+                serves_stale=serves_stale,
+            )
     return project
 
 

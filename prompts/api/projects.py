@@ -6,22 +6,29 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.admission import IDEMPOTENCY_HEADER
-from accounts.api.door import CountedView
+from accounts.api.door import CountedView, DoorView
 from accounts.api.schemas import PROBLEM, ProjectShape, page_of
 from accounts.authentication import SignedIn, caller_of
 from accounts.models import Project
+from accounts.roles import Permission
 from accounts.shapes import project_shape
-from promptforge.lib.errors import DomainError
+from promptforge.lib.errors import DomainError, shorten
 from promptforge.lib.pagination import PARAMETERS as PAGE_PARAMETERS
 from promptforge.lib.pagination import page
-from promptforge.lib.rest import Choice, StrictSerializer, Text, refuse_unknown_parameters
-from prompts.actions.projects import PRESETS, found_project
+from promptforge.lib.rest import Choice, Flag, StrictSerializer, Text, refuse_unknown_parameters
+from promptforge.lib.verdicts import require
+from prompts.actions.projects import PRESETS, change_project, found_project
 
 
 class NewProject(StrictSerializer):
-    shown_only = ("created_at", "importing")
+    shown_only = ("created_at", "importing", "serves_stale")
     name = Text()
     preset = Choice(list(PRESETS), default="team")
+
+
+class ChangedProject(StrictSerializer):
+    shown_only = ("name", "created_at", "importing")
+    serves_stale = Flag(help_text="Answer fetches of channels from memory while the database is gone, marked as stale.")
 
 
 class ProjectsView(CountedView):
@@ -55,3 +62,13 @@ class ProjectsView(CountedView):
         asked = NewProject.read(request)
         project = found_project(by=user, name=asked["name"], preset=asked["preset"])
         return Response(project_shape(project), status=status.HTTP_201_CREATED)
+
+
+class ProjectView(DoorView):
+    @extend_schema(operation_id="change_project", request=ChangedProject, responses={200: ProjectShape, **PROBLEM})
+    def patch(self, request: Request, name: str) -> Response:
+        require(self.principal.may(Permission.CONFIGURE))
+        asked = ChangedProject.read(request)
+        if name != self.principal.project.name:
+            raise DomainError("project_not_found", f"There is no project {shorten(name)} within reach.")
+        return Response(project_shape(change_project(by=self.principal, **asked)))

@@ -15,4 +15,5 @@ urlpatterns = [
     path("policy-changes/<str:change_id>/approve", channels.ApproveView.as_view()),
     path("events", events.EventsView.as_view()),
     path("projects", projects.ProjectsView.as_view()),
+    path("projects/<str:name>", projects.ProjectView.as_view()),
 ]

@@ -13,7 +13,12 @@ def test_whoever_makes_a_project_manages_it(team: Team) -> None:
     assert body_of(oda.get("projects")) == {"data": [], "next": None}
     made = body_of(oda.post("projects", {"name": "garden", "preset": "solo"}), 201)
     project = Project.objects.get(name="garden")
-    assert made == {"name": "garden", "created_at": format_instant(project.created_at), "importing": True}
+    assert made == {
+        "name": "garden",
+        "created_at": format_instant(project.created_at),
+        "importing": True,
+        "serves_stale": False,
+    }
     assert body_of(oda.get("projects"))["data"] == [made]
     assert body_of(oda.get("members"))["data"][0]["roles"] == ["admin", "release-manager"]
     body_of(oda.post("prompts", {"name": "a", "content": "b"}), 201)
@@ -90,3 +95,19 @@ def test_projects_that_cannot_be(team: Team, api: Caller) -> None:
     refused(api.post("projects", {"name": "garden"}), 403, "forbidden", before)  # a key never makes projects
     assert Project.objects.count() == projects
     assert "project.created" not in events_of(team)[1:]
+
+
+def test_whether_memory_may_answer_is_a_projects_own_decision(team: Team, foreign: Team) -> None:
+    cleo = person(team, "cleo")
+    changed = body_of(cleo.send("PATCH", "projects/shop", {"serves_stale": True}))
+    assert changed["serves_stale"] is True
+    assert Project.objects.get(name="shop").serves_stale
+    assert body_of(cleo.send("PATCH", "projects/shop", {"serves_stale": True})) == changed
+    assert events_of(team).count("project.changed") == 1
+    before = written()
+    problem_of(cleo.send("PATCH", "projects/rival", {"serves_stale": True}), 404, "project_not_found")
+    problem_of(cleo.send("PATCH", "projects/shop", {"serves_stale": "yes"}), 400, "bad_value")
+    problem_of(cleo.send("PATCH", "projects/shop", {"name": "other"}), 400, "read_only_field")
+    problem_of(person(team, "ada").send("PATCH", "projects/shop", {"serves_stale": False}), 403, "forbidden")
+    assert written() == before
+    assert not Project.objects.get(name="rival").serves_stale

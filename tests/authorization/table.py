@@ -118,6 +118,9 @@ TABLE: Mapping[str, Mapping[str, Call]] = {
         ),
         "OPTIONS": Call(f"{PEOPLE} {STRANGERS} {KEYS}"),
     },
+    "api/v1/projects/<str:name>": {
+        "PATCH": Call(CONFIGURERS, "api/v1/projects/shop", {"serves_stale": True}),
+    },
     "api/v1/api-keys": {
         "GET": Call(ADMINISTRATORS),
         "POST": Call(ADMINISTRATORS, body={"name": "x", "scopes": ["manage"]}),
