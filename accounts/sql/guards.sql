@@ -117,7 +117,9 @@ $guard$;
 CREATE OR REPLACE FUNCTION public.promptforge_publish_account() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
 BEGIN
-    PERFORM public.promptforge_serve(k.project_id, 'key', k.id) FROM public.accounts_apikey k WHERE k.service_account_id = NEW.id;
+    IF NEW.is_active <> OLD.is_active THEN
+        PERFORM public.promptforge_serve(k.project_id, 'key', k.id) FROM public.accounts_apikey k WHERE k.service_account_id = NEW.id;
+    END IF;
     RETURN NULL;
 END;
 $guard$;
@@ -125,7 +127,9 @@ $guard$;
 CREATE OR REPLACE FUNCTION public.promptforge_publish_project() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
 BEGIN
-    PERFORM public.promptforge_serve(NEW.id, 'project', NEW.id);
+    IF NEW.serves_stale <> OLD.serves_stale THEN
+        PERFORM public.promptforge_serve(NEW.id, 'project', NEW.id);
+    END IF;
     RETURN NULL;
 END;
 $guard$;
@@ -178,8 +182,8 @@ DROP TRIGGER IF EXISTS membership_publish ON public.accounts_membership;
 CREATE CONSTRAINT TRIGGER membership_publish AFTER INSERT OR UPDATE OR DELETE ON public.accounts_membership DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION public.promptforge_publish_member();
 DROP TRIGGER IF EXISTS account_publish ON public.accounts_user;
-CREATE CONSTRAINT TRIGGER account_publish AFTER UPDATE OF is_active ON public.accounts_user DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW WHEN (OLD.is_active <> NEW.is_active) EXECUTE FUNCTION public.promptforge_publish_account();
+CREATE CONSTRAINT TRIGGER account_publish AFTER UPDATE ON public.accounts_user DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION public.promptforge_publish_account();
 DROP TRIGGER IF EXISTS project_publish ON public.accounts_project;
-CREATE CONSTRAINT TRIGGER project_publish AFTER UPDATE OF serves_stale ON public.accounts_project DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW WHEN (OLD.serves_stale <> NEW.serves_stale) EXECUTE FUNCTION public.promptforge_publish_project();
+CREATE CONSTRAINT TRIGGER project_publish AFTER UPDATE ON public.accounts_project DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION public.promptforge_publish_project();

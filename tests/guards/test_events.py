@@ -8,11 +8,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.actions.members import remove_member, set_roles
-from accounts.models import Membership, Project
+from accounts.models import Membership, Project, User
 from events.actions import record
 from events.kinds import EventKind
 from events.models import Event, EventSeal, ServedChange, Serving
-from prompts.actions.projects import create_channel
+from prompts.actions.projects import change_project, create_channel
 from prompts.actions.releases import promote
 from prompts.actions.versions import save_version
 from prompts.models import Prompt
@@ -153,6 +153,8 @@ CHANGES: dict[str, Any] = {
     ),
     "prompt": lambda team, prompt: Prompt.objects.filter(pk=prompt.pk).update(archived_at=timezone.now()),
     "key": lambda team, prompt: team.key(),
+    "account": lambda team, prompt: User.objects.filter(kind="service").update(is_active=False),
+    "project": lambda team, prompt: change_project(by=team.cleo, serves_stale=True),
     "channel": lambda team, prompt: create_channel(
         project=team.project, name="beta", policy={"required_approvals": 0}, creator=None
     ),
@@ -162,12 +164,13 @@ CHANGES: dict[str, Any] = {
         membership=Membership.objects.get(project=team.project, user=team.noor.user), by=None
     ),
 }
-KIND = {"version": "prompt", "release": "prompt", "role": "member", "leaver": "member"}
+KIND = {"version": "prompt", "release": "prompt", "role": "member", "leaver": "member", "account": "key"}
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_each_change_advances_the_generation_once_and_says_what(team: Team, change: str) -> None:
     prompt = team.prompt()
+    team.key()
     before = generation(team)
     with transaction.atomic():
         CHANGES[change](team, prompt)
