@@ -31,4 +31,4 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
     CMD ["python", "/app/deploy/healthcheck.py"]
 # WEB_CONCURRENCY sets the number of processes; one per core serves best.
-CMD ["sh", "-c", "exec granian --interface asginl --host 0.0.0.0 --port 8000 --workers ${WEB_CONCURRENCY:-2} --no-ws --respawn-failed-workers --workers-kill-timeout 20 promptforge.asgi:application"]
+CMD ["sh", "-c", "exec granian --interface asginl --host 0.0.0.0 --port 8000 --workers ${WEB_CONCURRENCY:-2} --log-config deploy/web-logging.json --no-ws --respawn-failed-workers --workers-kill-timeout 20 promptforge.asgi:application"]

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from accounts.actions.api_keys import recognise_key
 from accounts.models import ApiKey, Project, User
 from accounts.policies import Principal
+from promptforge.lib import logs
 from promptforge.lib.errors import DomainError, shorten
 
 PROJECT_HEADER = "PromptForge-Project"
@@ -79,6 +80,10 @@ class SignedIn(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         if not isinstance(request.user, User):
             raise not_signed_in()
+        if isinstance(request.auth, ApiKey):
+            logs.bind(principal="key", principal_id=request.auth.public_id)
+        else:
+            logs.bind(principal="person", principal_id=request.user.pk)
         return True
 
 
@@ -88,6 +93,7 @@ class Authenticated(SignedIn):
     def has_permission(self, request: Request, view: Any) -> bool:
         super().has_permission(request, view)
         view.principal = principal_of(request)
+        logs.bind(project=view.principal.project.name)
         return True
 
 

@@ -6,6 +6,7 @@ from urllib.parse import unquote_to_bytes
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 
+from promptforge.lib import logs
 from promptforge.lib.errors import DomainError
 from promptforge.lib.request_ids import request_id
 from promptforge.lib.rest import problem
@@ -22,7 +23,8 @@ class RequestId:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.META["promptforge.request_id"] = request_id(request.headers.get("X-Request-ID", ""))
-        response = self.get_response(request)
+        with logs.bound(request_id=request.META["promptforge.request_id"]):
+            response = self.get_response(request)
         response["X-Request-ID"] = request.META["promptforge.request_id"]
         if response.status_code == 304:
             del response["Content-Length"]  # it would have to be that of the whole answer

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 from promptforge.env import ROOT, env, refuse_unknown_names, var_directory, web_processes
-from promptforge.lib import database, keyring
+from promptforge.lib import database, keyring, metric_files
 from promptforge.lib.supervisor import MARK, Service, Supervisor, end_group, end_leftovers, set_aside, spawn
 
 HOST = "127.0.0.1"
@@ -142,7 +142,8 @@ def _services(port: int) -> list[Service]:
     scripts = Path(sys.executable).parent
     workers = str(web_processes())
     web = [str(scripts / "granian"), "--interface", "asginl", "--host", HOST, "--port", str(port), "--workers", workers]
-    web += ["--no-ws", "--respawn-failed-workers", "--respawn-interval", "1", "--workers-kill-timeout", "8"]
+    web += ["--log-config", str(ROOT / "deploy" / "web-logging.json"), "--no-ws"]
+    web += ["--respawn-failed-workers", "--respawn-interval", "1", "--workers-kill-timeout", "8"]
     celery = [str(scripts / "celery"), "-A", "promptforge"]
     worker = [*celery, "worker", "--loglevel", "INFO", "--concurrency", "2", "--without-gossip", "--without-mingle"]
     beat = [*celery, "beat", "--loglevel", "WARNING", "--schedule", str(var_directory() / "beat" / "schedule")]
@@ -193,8 +194,9 @@ def _check_port(port: int) -> None:
 
 
 def _make_folders() -> None:
-    for name in ("log", "beat", "broker", "broker-control"):
+    for name in ("log", "beat", "broker", "broker-control", "metrics"):
         (var_directory() / name).mkdir(exist_ok=True)
+    metric_files.clear(var_directory() / "metrics")
     usable = os.statvfs(var_directory())
     if usable.f_bavail * usable.f_frsize < 100_000_000:
         free = usable.f_bavail * usable.f_frsize // 1_000_000

@@ -15,6 +15,7 @@ urlpatterns = [
     path("docs/errors", views.errors, name="errors"),
     path("livez", views.livez),
     path("readyz", views.readyz),
+    path("metrics", views.metrics),
     path(settings.SIGN_IN_PATH, SignIn.as_view()),  # before the admin's own, which does not note when it was
     path("admin/", admin.site.urls),
     path("api/", include("promptforge.api")),

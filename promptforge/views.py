@@ -1,11 +1,15 @@
 """The few pages that belong to no app: the first page, the list of refusals, and health."""
 
-from django.db import DatabaseError, connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+import secrets
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from promptforge.lib import guards
+from promptforge import __version__
+from promptforge.lib import metrics as counted
+from promptforge.lib import readiness
 from promptforge.lib.errors import CODES
 
 
@@ -29,10 +33,26 @@ def livez(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """The process can serve: the database answers, and its guards are the shipped ones."""
-    try:
-        with connection.cursor() as cursor:
-            missing = list(guards.differences(cursor))
-    except DatabaseError:
-        missing = ["The database does not answer."]
-    return JsonResponse({"ready": not missing, "missing": missing}, status=503 if missing else 200)
+    """The process can serve: 503 when a check failed; one that is `degraded` serves on."""
+    checks = readiness.checks()
+    ready = all(check.state != "failed" for check in checks)
+    body = {"ready": ready, "checks": {check.name: {"state": check.state, "says": check.says} for check in checks}}
+    response = JsonResponse(body, status=200 if ready else 503, json_dumps_params={"indent": 1})
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """The counts of all processes for Prometheus, for whoever has the token; without a token, in development only."""
+    token = settings.METRICS_TOKEN
+    if not token and settings.PRODUCTION:
+        raise Http404
+    given = request.headers.get("Authorization", "")
+    if token and not secrets.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        response = HttpResponse("Send `Authorization: Bearer` with PROMPTFORGE_METRICS_TOKEN.\n", "text/plain", 401)
+        response["WWW-Authenticate"] = 'Bearer realm="metrics"'
+        return response
+    checks = [(check.name, check.state == "ok") for check in readiness.checks()]
+    text = counted.exposition(version=__version__, checks=checks)
+    return HttpResponse(text, counted.CONTENT_TYPE, headers={"Cache-Control": "no-store"})

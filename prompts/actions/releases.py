@@ -8,6 +8,7 @@ from accounts.policies import Principal
 from accounts.roles import Permission
 from events.actions import record
 from events.kinds import EventKind
+from promptforge.lib import metrics
 from promptforge.lib.errors import DomainError
 from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import Verdict, denied, require
@@ -151,6 +152,7 @@ def cut_release(
         version=version.number,
         digest=bytes(release.digest).hex(),
     )
+    transaction.on_commit(metrics.RELEASES.labels(kind.value).inc)
     return release
 
 
