@@ -144,7 +144,7 @@ def _services(port: int) -> list[Service]:
     web = [str(scripts / "granian"), "--interface", "asginl", "--host", HOST, "--port", str(port), "--workers", workers]
     web += ["--log-config", str(ROOT / "deploy" / "web-logging.json"), "--no-ws"]
     web += ["--respawn-failed-workers", "--respawn-interval", "1", "--workers-kill-timeout", "8"]
-    celery = [str(scripts / "celery"), "-A", "promptforge"]
+    celery = [str(scripts / "celery"), "--quiet", "-A", "promptforge"]  # a banner is no log line
     worker = [*celery, "worker", "--loglevel", "INFO", "--concurrency", "2", "--without-gossip", "--without-mingle"]
     beat = [*celery, "beat", "--loglevel", "WARNING", "--schedule", str(var_directory() / "beat" / "schedule")]
     return [

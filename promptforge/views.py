@@ -36,7 +36,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
     """The process can serve: 503 when a check failed; one that is `degraded` serves on."""
     checks = readiness.checks()
     ready = all(check.state != "failed" for check in checks)
-    body = {"ready": ready, "checks": {check.name: {"state": check.state, "says": check.says} for check in checks}}
+    says = [f"{check.name}: {sentence}" for check in checks for sentence in check.says]
+    body = {"ready": ready, "checks": {check.name: check.state for check in checks}, "says": says}
     response = JsonResponse(body, status=200 if ready else 503, json_dumps_params={"indent": 1})
     response["Cache-Control"] = "no-store"
     return response

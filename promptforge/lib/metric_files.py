@@ -7,7 +7,9 @@ after a restart, and in two containers that share a folder.)
 """
 
 import fcntl
+import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,9 +114,13 @@ def _prepare(folder: Path, number: int) -> None:
 
 
 def _is_whole(path: Path) -> bool:
+    """Whether prometheus-client can read the file and go on in it; one that was just reserved is all zeros."""
     try:
-        for _ in MmapedDict.read_all_values_from_file(path):
-            pass
+        used = int.from_bytes(path.read_bytes()[:4], sys.byteorder, signed=True)
+        if used != 0 and not 8 <= used <= path.stat().st_size:
+            return False
+        for key, *_ in MmapedDict.read_all_values_from_file(path):  # type: ignore[no-untyped-call]
+            json.loads(key)
     except Exception:  # noqa: BLE001  whatever is wrong with a file, it is left out
         return False
     return True

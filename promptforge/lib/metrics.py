@@ -61,7 +61,7 @@ def _share() -> bool:
         log.warning("this process counts for itself alone: %s", error)
         return False
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(FOLDER)
-    values.ValueClass = values.MultiProcessValue(slot.name)
+    values.ValueClass = values.MultiProcessValue(slot.name)  # type: ignore[no-untyped-call]
     return True
 
 
@@ -125,7 +125,7 @@ class _Tally:
                 cell.inc(count)
 
 
-_lock = threading.Lock()
+_lock, _handing_over = threading.Lock(), threading.Lock()
 _requests: dict[tuple[str, str, int], _Tally] = {}
 _checks = (_Tally(_SECONDS), _Tally(_REQUESTS))
 _flusher: threading.Thread | None = None
@@ -153,11 +153,16 @@ def checked(*, requests: int, seconds: float) -> None:
 
 
 def flush() -> None:
-    """Hand over what was gathered in this process."""
+    """Hand over what was gathered in this process; once it returns, all of it can be told."""
     global _requests, _checks
-    with _lock:
-        taken, _requests = _requests, {}
-        checks, _checks = _checks, (_Tally(_SECONDS), _Tally(_REQUESTS))
+    with _handing_over:
+        with _lock:
+            taken, _requests = _requests, {}
+            checks, _checks = _checks, (_Tally(_SECONDS), _Tally(_REQUESTS))
+        _hand_over(taken, checks)
+
+
+def _hand_over(taken: dict[tuple[str, str, int], _Tally], checks: tuple[_Tally, _Tally]) -> None:
     for (lane, route, status), tally in taken.items():
         named = route if route in ROUTES else "other"
         REQUESTS.labels(lane, named, _status(status)).inc(sum(tally.counts))
@@ -188,9 +193,10 @@ def _flush_for_ever() -> None:
 
 
 def _begin_anew_in_child() -> None:
-    global _flusher, _lock, _requests, _checks
+    global _flusher, _lock, _handing_over, _requests, _checks
     # The thread stayed with the parent, which also tells what it had gathered.
-    _flusher, _lock, _requests, _checks = None, threading.Lock(), {}, (_Tally(_SECONDS), _Tally(_REQUESTS))
+    _flusher, _lock, _handing_over = None, threading.Lock(), threading.Lock()
+    _requests, _checks = {}, (_Tally(_SECONDS), _Tally(_REQUESTS))
 
 
 os.register_at_fork(after_in_child=_begin_anew_in_child)
@@ -228,5 +234,5 @@ class _AllProcesses(Collector):
     def collect(self) -> Iterable[Metric]:
         if not _SHARED:
             return _OURS.collect()
-        merged: Iterable[Metric] = MultiProcessCollector.merge(metric_files.readable(FOLDER))
+        merged: Iterable[Metric] = MultiProcessCollector.merge(metric_files.readable(FOLDER))  # type: ignore[no-untyped-call]
         return merged
