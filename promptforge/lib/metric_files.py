@@ -42,6 +42,8 @@ class Slot:
         self.folder.mkdir(parents=True, exist_ok=True)
         failure: OSError | None = None
         for number in range(SLOTS):
+            if str(number) == self._name:  # the parent's: prometheus-client opens files only where the name is new
+                continue
             try:
                 lock = _lock(self.folder, number)
                 if lock is not None:

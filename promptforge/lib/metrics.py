@@ -54,17 +54,17 @@ _REQUESTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 def _share() -> bool:
     """Count in files that all processes share, before the first metric is made; in this process alone if need be."""
-    slot = metric_files.Slot(FOLDER)
     try:
-        slot.name()
+        _SLOT.name()
     except OSError as error:
         log.warning("this process counts for itself alone: %s", error)
         return False
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(FOLDER)
-    values.ValueClass = values.MultiProcessValue(slot.name)  # type: ignore[no-untyped-call]
+    values.ValueClass = values.MultiProcessValue(_SLOT.name)  # type: ignore[no-untyped-call]
     return True
 
 
+_SLOT = metric_files.Slot(FOLDER)
 _SHARED = _share()
 _OURS = CollectorRegistry()
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from promptforge.lib import metrics
 from promptforge.lib.logs import Line
@@ -19,9 +20,8 @@ def counted() -> Series:
     metrics.flush()
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for metric in metrics._OURS.collect()
+        for metric in MultiProcessCollector.merge(metrics.FOLDER.glob(f"*_{metrics._SLOT.name()}.db"))
         for sample in metric.samples
-        if not sample.name.endswith("_created")
     }
 
 
