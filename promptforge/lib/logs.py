@@ -13,7 +13,7 @@ from promptforge.env import env
 
 FORMATS = ("json", "text")
 # What a line can carry besides its message, by `extra=`; frameworks attach whole requests and arguments of tasks.
-EXTRAS = frozenset({"method", "path", "route", "status", "seconds"})
+EXTRAS = ("method", "path", "route", "status", "seconds")
 LONGEST = 20_000  # characters of one value; a traceback is shorter
 HIDDEN = "[hidden]"
 
