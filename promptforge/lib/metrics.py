@@ -4,8 +4,8 @@ Labels take few, literal values: never a prompt, a project, a key, an address. W
 
 For the serving lane, from the event loop or from any thread:
 
-    count("fast", "fetch", 200, seconds)    one request that the lane answered itself; ~0.5 µs
-    checked(requests=17, seconds=0.0004)    one freshness check, and how many requests it served; ~0.7 µs
+    count("fast", "fetch", 200, seconds)    one request that the lane answered itself; < 1 µs
+    checked(requests=17, seconds=0.0004)    one freshness check, and how many requests it served; ~1 µs
     SHED.inc()                              a request refused with 503 because too many wait
     IN_FLIGHT.inc() / .dec()                requests in Django now
     WAITING.inc() / .dec()                  requests that wait for their turn
