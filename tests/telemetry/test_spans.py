@@ -74,9 +74,9 @@ def test_watching_a_request_costs_less_than_twenty_microseconds() -> None:
     assert not telemetry.traced()
 
     def thousand() -> float:
-        watched, began = Watched(lambda _: answer), time.perf_counter()
+        watched, began = Watched(lambda _: answer), time.process_time()
         for _ in range(1000):
             watched(request)
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     assert min(thousand() for _ in range(20)) < 0.020  # 0.004 on an idle machine
