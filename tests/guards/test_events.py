@@ -163,8 +163,6 @@ CHANGES: dict[str, Any] = {
     "leaver": lambda team, prompt: remove_member(
         membership=Membership.objects.get(project=team.project, user=team.noor.user), by=None
     ),
-    "project": lambda team, prompt: Project.objects.filter(pk=team.project.pk).update(serves_stale=True),
-    "account": lambda team, prompt: User.objects.filter(kind="service").update(is_active=False),
 }
 KIND = {"version": "prompt", "release": "prompt", "role": "member", "leaver": "member", "account": "key"}
 

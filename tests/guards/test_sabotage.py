@@ -121,8 +121,6 @@ TRIGGERS = {
     "account_publish": Entry(EVENTS + "test_each_change_advances_the_generation_once_and_says_what[account]", WRONG),
     "project_publish": Entry(EVENTS + "test_each_change_advances_the_generation_once_and_says_what[project]", WRONG),
     "membership_publish": Entry(EVENTS + "test_each_change_advances_the_generation_once_and_says_what[leaver]", WRONG),
-    "account_publish": Entry(EVENTS + "test_each_change_advances_the_generation_once_and_says_what[account]", WRONG),
-    "project_publish": Entry(EVENTS + "test_each_change_advances_the_generation_once_and_says_what[project]", WRONG),
     "prompt_insert": Entry(VERSIONS + "test_a_new_prompt_has_an_empty_head_on_every_channel", WRONG),
     "prompt_update": Entry(VERSIONS + "test_a_prompt_keeps_what_callers_rely_on[name-other]"),
     "version_insert": Entry(VERSIONS + "test_only_imports_bring_dates"),
