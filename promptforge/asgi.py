@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.utils.module_loading import import_string
 
+from promptforge.lib import metrics
 from promptforge.lib.answers import Header, problem_answer
 from promptforge.lib.errors import DomainError
 from promptforge.lib.request_ids import request_id
@@ -21,6 +22,8 @@ from promptforge.lib.request_ids import request_id
 AT_ONCE = 8
 RESERVED = 1  # one more for what must get through when everything is taken: a rollback, a sign-in
 MOST_WAITING = 64
+# Whoever watches must see an overload, so they do not wait behind it.
+WITHOUT_TURN = ("/livez", "/readyz", "/metrics")
 # No call takes more than 8 MiB; the rest is for the form around it. Seconds: a slow sender holds nobody else up.
 LARGEST_BODY = 9 * 1024 * 1024
 SLOWEST_BODY = 30.0
@@ -44,7 +47,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         return
     if await lane.serve(scope, send):
         return
-    if scope["path"] == "/livez":  # asks nothing but whether the process answers, so it takes no turn
+    if scope["path"] in WITHOUT_TURN:
         await _django(scope, receive, send)
         return
     try:
@@ -69,17 +72,22 @@ async def _in_turn(scope: Any, body: bytes, receive: Any, send: Any) -> None:
         if _must_get_through(scope, body) and not _reserved.locked():
             turns = _reserved
         elif _waiting >= MOST_WAITING:
+            metrics.SHED.inc()
             sentence = "Too many requests at once. Nothing was written; wait a second and send it again."
             await _refuse(scope, send, DomainError("unavailable", sentence))
             return
     _waiting += 1
+    metrics.WAITING.set(_waiting)
     try:
         await turns.acquire()
     finally:
         _waiting -= 1
+        metrics.WAITING.set(_waiting)
+    metrics.IN_FLIGHT.inc()
     try:
         await _django(scope, _replay(body, receive), send)
     finally:
+        metrics.IN_FLIGHT.dec()
         turns.release()
 
 

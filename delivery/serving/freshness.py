@@ -16,6 +16,7 @@ from uuid import UUID
 import psycopg
 from psycopg.pq import ExecStatus, Format
 
+from promptforge.lib import metrics
 from promptforge.lib.errors import DomainError
 
 log = logging.getLogger("promptforge.serving")
@@ -142,6 +143,8 @@ class Freshness:
         self._asked, self._rows = None, []
         if batch is None:
             return
+        took = asyncio.get_running_loop().time() - self._asked_at
+        metrics.checked(requests=len(batch.waiting), seconds=took)
         if self._next is not None:
             self._ask()
         moved = batch.projects - {row.project for row in rows if self._is_current(row)}

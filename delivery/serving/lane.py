@@ -5,6 +5,7 @@ other methods, `_at`, addresses that are no UTF-8, and hosts that are not ours.
 """
 
 import logging
+import time
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -17,6 +18,7 @@ from accounts.roles import Permission
 from delivery.fetching import Asked, read_query
 from delivery.limits import FETCHES
 from delivery.serving.engine import Engine, key_of
+from promptforge.lib import logs, metrics
 from promptforge.lib.answers import Answer, Header, problem_answer
 from promptforge.lib.errors import DomainError
 from promptforge.lib.request_ids import request_id
@@ -55,13 +57,15 @@ class Lane:
 
     async def serve(self, scope: Any, send: Any) -> bool:
         """Answer the request if it is for the lane; False when Django is to answer it, and nothing was sent."""
+        begun = time.perf_counter()
         request = self._read(scope)
         if request is None:
             return False
         try:
             answered = await self._answer(request)
         except Exception:
-            log.exception("the lane could not answer %s; Django does", request.id)
+            with logs.bound(request_id=request.id):
+                log.exception("the lane could not answer; Django does")
             return False
         if answered is None:
             return False
@@ -71,6 +75,7 @@ class Lane:
             headers.append((b"content-length", b"%d" % len(answer.body)))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+        metrics.count("fast", "fetch", answer.status, time.perf_counter() - begun)
         return True
 
     def _read(self, scope: Any) -> Request | None:
@@ -120,8 +125,10 @@ class Lane:
             if asked.at is not None:
                 return None
             payload = await self.engine.payload(caller, request.name, asked.selector, fresh=fresh)
-            stale = () if fresh or asked.selector.number is not None else (_STALE,)
-            return payload.answer(asked, request.known), (*more, *stale)
+            if not fresh and asked.selector.number is None:
+                metrics.STALE.inc()
+                more += (_STALE,)
+            return payload.answer(asked, request.known), more
         except DomainError as error:
             return problem_answer(error, request.id), more
 

@@ -16,6 +16,7 @@ from accounts.policies import Principal
 from delivery.fetching import Payload
 from delivery.serving.freshness import Serving
 from delivery.serving.snapshot import Known, PayloadName, ProjectState, Snapshot
+from promptforge.lib import metrics
 from promptforge.lib.errors import DomainError
 from prompts.models import Channel, Prompt, PromptVersion
 from prompts.resolving import Live, Resolved
@@ -92,6 +93,7 @@ class Loader:
             whole = Resolved(resolved.prompt, PromptVersion(**row), resolved.channel, resolved.revision)
             payload = Payload(whole, pinned=name[-1])
             self._snapshot.payloads.put(name, payload)
+            metrics.PAYLOAD_BYTES.set(self._snapshot.payloads.size)
             return payload
 
         return await self._in_turn(load)
@@ -179,7 +181,9 @@ class Loader:
         if state is None or epoch != state.epoch or generation < state.generation or len(rows) > _MOST_CHANGES:
             self._snapshot.forget_project(project)
             self._snapshot.projects[project] = ProjectState(generation, epoch)
+            metrics.RELOADS.labels("all").inc()
             return
+        metrics.RELOADS.labels("changes").inc()
         for row in rows:
             self._drop(state, row["kind"], row["subject_id"])
         state.generation = generation
