@@ -51,18 +51,19 @@ class Principal:
             return ALLOWED
         return denied("forbidden", f"Your role in {self.project} does not let you {_VERB[permission]}.")
 
-    def may_with_scope(self, permission: Permission, scope: Scope) -> Verdict:
-        """What a person needs a permission for in the project and a key a scope of its own."""
-        if self.key is None:
-            return self.may(permission)
-        if scope in self.key.scopes:
-            return ALLOWED
-        return denied("key_scope", f"The key {self.key.public_id} lacks the scope {scope}.")
+    def may_with_scope(self, permission: Permission, scope: Scope, prompt: Any = None) -> Verdict:
+        """What a person needs a permission for and a key a scope of its own, in the project or on `prompt`."""
+        return self.may(permission, prompt) if self.key is None else self._key_opens(scope, prompt)
 
-    def may_somewhere(self, permission: Permission) -> Verdict:
-        """Whether it could be allowed on some prompt of the project: what is asked before a request's body is read."""
-        if self.key is not None or holds(self.user, permission, self.project) or self._holds_on_some_prompt(permission):
-            return self._key_may(permission, None) if self.key is not None else ALLOWED
+    def may_somewhere(self, permission: Permission, scope: Scope | None = None) -> Verdict:
+        """Whether it could be allowed on some prompt of the project: what is asked before a request's body is read.
+
+        `scope` is what a key needs for it, where that is not the permission's own.
+        """
+        if self.key is not None:
+            return self._key_may(permission, None) if scope is None else self._key_opens(scope, None)
+        if holds(self.user, permission, self.project) or self._holds_on_some_prompt(permission):
+            return ALLOWED
         return self.may(permission)
 
     def may_select(self, selector: str) -> Verdict:
@@ -79,6 +80,10 @@ class Principal:
         scope = SCOPE_OF_PERMISSION.get(permission)
         if scope is None:
             return denied("forbidden", "A key never reviews: a person decides, signed in.")
+        return self._key_opens(scope, prompt)
+
+    def _key_opens(self, scope: Scope, prompt: Any) -> Verdict:
+        assert self.key is not None
         if scope not in self.key.scopes:
             return denied("key_scope", f"The key {self.key.public_id} lacks the scope {scope}.")
         if prompt is not None and not self.key.reaches_prompt(prompt.name):

@@ -14,7 +14,7 @@ from accounts.sign_in_limits import begin, succeeded
 from promptforge.lib.errors import DomainError
 
 SIGNED_IN_AT = "signed_in_at"
-FIVE_MINUTES = 300
+FIVE_MINUTES, TWELVE_HOURS = 300, 12 * 3600
 
 
 class LimitedForm(AdminAuthenticationForm):
@@ -67,8 +67,9 @@ def require_recent_sign_in(request: HttpRequest, seconds: int = FIVE_MINUTES) ->
     """Refuse a person whose sign-in is older than this. Keys do not sign in; what they may do their scopes say."""
     at = request.session.get(SIGNED_IN_AT, 0)
     if time.time() - at > seconds:
+        age = f"{seconds // 3600} hours" if seconds >= 3600 else f"{seconds // 60} minutes"
         raise DomainError(
             "reauthentication_required",
-            f"This takes a sign-in within the last {seconds // 60} minutes. Sign in again and repeat.",
+            f"This takes a sign-in within the last {age}. Sign in again and repeat.",
             extra={"url": f"/{settings.SIGN_IN_PATH}"},
         )

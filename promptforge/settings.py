@@ -157,6 +157,16 @@ def _database(url: str) -> dict[str, Any]:
 DATABASES = {"default": _database(database.application_url()), "owner": _database(database.owner_url())}
 DATABASES["owner"]["TEST"] = {"MIRROR": "default"}
 
+# --- Promotions: what can hold one back ------------------------------------------------------------------------------
+PROMOTION_CHECKS = [
+    "prompts.checks.ReviewCheck",
+    "prompts.checks.UpToDateCheck",
+    "prompts.checks.VariablesCheck",
+    "prompts.checks.HiddenTextCheck",
+    "prompts.checks.SecretsCheck",
+    "prompts.checks.FreezeCheck",
+]
+
 # --- Celery: rows are the queue, messages are wake-ups --------------------------------------------------------------
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="filesystem://")
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
@@ -178,6 +188,11 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "write a checkpoint of every chain": {"task": "prompts.tasks.write_checkpoint", "schedule": 300.0},
+    "apply what is scheduled": {
+        "task": "prompts.tasks.apply_what_is_due",
+        "schedule": 5.0,
+        "options": {"expires": 5.0},  # the next one finds the same rows
+    },
     "forget old idempotent answers": {"task": "accounts.tasks.forget_idempotent_answers", "schedule": 3600.0},
     "forget old failed sign-ins": {"task": "accounts.tasks.forget_sign_in_failures", "schedule": 3600.0},
 }

@@ -5,19 +5,39 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 
 from accounts.policies import Principal
-from accounts.roles import Permission
+from accounts.roles import Permission, Scope
 from promptforge.lib.errors import DomainError, shorten
-from prompts.models import Channel, Head, Prompt, PromptVersion, Release
+from promptforge.lib.ids import decode
+from prompts.models import Channel, Head, Promotion, Prompt, PromptVersion, Release
 from prompts.resolving import Live, Resolved, stands_for, version_not_found, within_reach
 from prompts.selectors import Selector
 
 LOCKED_PAST = timedelta(minutes=1)
 
 
-def find_prompt(principal: Principal, name: str, permission: Permission = Permission.READ) -> Prompt:
+def find_prompt(
+    principal: Principal, name: str, permission: Permission = Permission.READ, scope: Scope | None = None
+) -> Prompt:
     """A prompt within the principal's reach (`within_reach`)."""
     prompt = Prompt.objects.filter(project=principal.project, name=name).first()
-    return within_reach(principal, prompt, name, permission)
+    return within_reach(principal, prompt, name, permission, scope)
+
+
+def find_promotion(principal: Principal, promotion_id: str) -> Promotion:
+    """A promotion of a prompt that the principal may read; a key's scope for what it does was asked before."""
+    pk = decode("pro", promotion_id, "not_found")
+    promotion = (
+        Promotion.objects.select_related("prompt", "channel", "version")
+        .filter(prompt__project=principal.project, pk=pk)
+        .first()
+    )
+    if promotion is None or not (
+        principal.may(Permission.READ, promotion.prompt).allowed
+        if principal.key is None
+        else principal.key.reaches_prompt(promotion.prompt.name)
+    ):
+        raise DomainError("not_found", "There is no such promotion within reach.")
+    return promotion
 
 
 def find_channel(principal: Principal, name: str) -> Channel:

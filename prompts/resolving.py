@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from accounts.policies import Principal
-from accounts.roles import Permission
+from accounts.policies import SCOPE_OF_PERMISSION, Principal
+from accounts.roles import Permission, Scope
 from promptforge.lib.errors import DomainError, shorten
 from prompts.models import Channel, Prompt, PromptVersion, Release
 from prompts.selectors import Selector
@@ -41,15 +41,21 @@ class Sight(Protocol):
 
 
 def within_reach(
-    principal: Principal, prompt: Prompt | None, name: str, permission: Permission = Permission.READ
+    principal: Principal,
+    prompt: Prompt | None,
+    name: str,
+    permission: Permission = Permission.READ,
+    scope: Scope | None = None,
 ) -> Prompt:
     """The prompt, if the principal may read it; one out of reach answers exactly as one that does not exist.
 
-    A key that may write but not read reaches the prompts of its patterns by its own scope (`permission`).
+    A key that may write but not read reaches the prompts of its patterns by the scope of what it does: `scope`, or that
+    of `permission`.
     """
+    needed = scope or SCOPE_OF_PERMISSION[permission]
     if prompt is not None and (
         principal.may(Permission.READ, prompt).allowed
-        or (principal.key is not None and principal.may(permission, prompt).allowed)
+        or (principal.key is not None and principal.may_with_scope(permission, needed, prompt).allowed)
     ):
         return prompt
     raise DomainError("prompt_not_found", f"There is no prompt {shorten(name)} within reach.")

@@ -1,5 +1,6 @@
 """How rows look in answers, field by field as the contract has them."""
 
+from datetime import datetime
 from typing import Any
 
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -7,8 +8,11 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from accounts.shapes import actor_shape
 from promptforge.lib.ids import encode
 from promptforge.lib.instants import format_instant
+from prompts.checks import lines, missing, status
+from prompts.links import check_url
 from prompts.models import ChannelPolicy, FreezeWindow, PolicyChange, Prompt, PromptVersion, Release
 from prompts.models.channels import POLICY_FIELDS
+from prompts.standing import Cast, Standing
 
 
 def digest_text(digest: bytes | memoryview) -> str:
@@ -93,6 +97,68 @@ def release_shape(release: Any) -> dict[str, Any]:
         "at": format_instant(release.at),
         "digest": digest_text(release.digest),
     }
+
+
+def promotion_shape(standing: Standing) -> dict[str, Any]:
+    """A promotion with its derived status, every check and review, and what is missing, in sentences."""
+    promotion, shown = standing.promotion, lines(standing)
+    closed = not standing.is_open
+    return {
+        "id": encode("pro", promotion.pk),
+        "prompt": promotion.prompt.name,
+        "channel": promotion.channel.name,
+        "version": promotion.version.number,
+        "base_version": None if promotion.base_version is None else promotion.base_version.number,
+        "base_revision": promotion.base_revision,
+        "title": promotion.title,
+        "note": promotion.note,
+        "status": status(standing, shown),
+        "opened_by": actor_shape(promotion.opened_by),
+        "opened_at": format_instant(promotion.opened_at),
+        "expires_at": format_instant(standing.expires_at),
+        "diff_digest": digest_text(promotion.diff_digest),
+        "checks": [
+            {
+                "name": line.name,
+                "required": line.required,
+                "conclusion": line.conclusion,
+                "summary": line.summary,
+                "url": check_url(promotion, line.name),
+            }
+            for line in shown
+        ],
+        "reviews": [review_shape(cast) for cast in standing.casts],
+        "missing": [verdict.sentence for _, verdict in missing(standing, shown)],
+        "scheduled_at": _moment(standing.schedule.apply_at if standing.schedule and not closed else None),
+        "rollout": None,
+        "release": None if standing.release_id is None else encode("rel", standing.release_id),
+        "closed": None
+        if promotion.closed_by is None
+        else {
+            "by": actor_shape(promotion.closed_by),
+            "at": _moment(promotion.closed_at),
+            "reason": promotion.close_reason,
+            "successor": None if promotion.successor_id is None else encode("pro", promotion.successor_id),
+        },
+    }
+
+
+def review_shape(cast: Cast) -> dict[str, Any]:
+    review = cast.review
+    return {
+        "id": encode("rev", review.pk),
+        "reviewer": actor_shape(review.reviewer),
+        "decision": review.decision,
+        "body": review.body,
+        "acknowledged": review.acknowledged,
+        "counts": cast.counts,
+        "why_not": cast.why_not,
+        "at": format_instant(review.at),
+    }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else format_instant(moment)
 
 
 def channel_shape(channel: Any) -> dict[str, Any]:

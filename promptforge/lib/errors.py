@@ -91,6 +91,17 @@ CODES: Mapping[str, Code] = {
     "stale_base": Code(409, "A newer version exists"),
     "stale_diff": Code(409, "The diff has changed"),
     "stale_head": Code(409, "The channel has moved"),
+    # 409, in the errors of promotion_not_ready: what is missing
+    "canary_required": Code(409, "A release in steps comes first"),
+    "changes_requested": Code(409, "A reviewer asked for changes"),
+    "evaluation_not_passed": Code(409, "The evaluation has not passed"),
+    "expired": Code(409, "The promotion is too old"),
+    "freeze": Code(409, "The channel is frozen"),
+    "hidden_text": Code(409, "Hidden characters are not acknowledged"),
+    "policy_changed": Code(409, "The policy has changed"),
+    "review_missing": Code(409, "An approval is missing"),
+    "secrets": Code(409, "The text looks as if it held a secret"),
+    "variables": Code(409, "Callers would break"),
     # 422: understood, and not acceptable
     "bad_policy": Code(422, "Not a channel policy"),
     "bad_role": Code(422, "Not a message role"),

@@ -38,7 +38,7 @@ CODE_OF_CONSTRAINT = {
     "promotion_matches": "promotion_not_ready",
     "promotion_objection": "promotion_not_ready",
     "promotion_on_the_present": "stale_base",
-    "promotion_open": "promotion_closed",
+    "promotion_open": "promotion_not_ready",
     "promotion_open_once": "duplicate_promotion",
     "promotion_policy": "promotion_not_ready",
     "prompt_name_form": "bad_name",

@@ -12,7 +12,17 @@ from promptforge.lib import metrics
 from promptforge.lib.errors import DomainError
 from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import Verdict, denied, require
-from prompts.models import Channel, Head, Prompt, PromptVersion, Ratification, Release
+from prompts.actions.telling import call_off
+from prompts.models import (
+    Channel,
+    Head,
+    Promotion,
+    Prompt,
+    PromptVersion,
+    Ratification,
+    Release,
+    Schedule,
+)
 from prompts.models.releases import ReleaseKind
 
 SHORTEST_BREAK_GLASS_REASON = 20
@@ -67,7 +77,10 @@ def rollback(
         if version is not None and version.pk == head.version_id:
             raise DomainError("already_live", f"{version} is live on {channel} already.")
         version = version or default_target(head)
-        return cut_release(by=by, head=head, kind=ReleaseKind.ROLLBACK, version=version, reason=reason)
+        release = cut_release(by=by, head=head, kind=ReleaseKind.ROLLBACK, version=version, reason=reason)
+        for schedule in Schedule.objects.standing().filter(promotion__prompt=prompt, promotion__channel=channel):
+            call_off(schedule, EventKind.PROMOTION_UNSCHEDULED, by.user, f"Rolled back: {reason}")
+        return release
 
 
 def break_glass(
@@ -125,6 +138,7 @@ def cut_release(
     version: PromptVersion,
     reason: str = "",
     at: datetime | None = None,
+    promotion: Promotion | None = None,
 ) -> Release:
     """Append a row to a ledger whose head is locked, and say so. `at` is given for imported history only."""
     release = Release.objects.create(
@@ -134,6 +148,7 @@ def cut_release(
         kind=kind,
         version=version,
         actor=by.user,
+        promotion=promotion,
         reason=reason,
         at=at,  # type: ignore[misc]  # None: the database dates it
         previous_digest=b"",
@@ -169,6 +184,14 @@ def locked_head(prompt: Prompt, channel: Channel, expected_revision: int | None 
             extra={"head": {"version": live, "revision": head.revision}},
         )
     return head
+
+
+def locked_place(prompt: Prompt, channel: Channel) -> Head:
+    """As `locked_head`, with the channel's policy held first: what is asked of it stays true until the end."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM public.prompts_channel WHERE id = %s FOR SHARE", [channel.pk])
+    held = Channel.objects.select_related("policy").get(pk=channel.pk)
+    return locked_head(Prompt.objects.get(pk=prompt.pk), held)
 
 
 def default_target(head: Head) -> PromptVersion:

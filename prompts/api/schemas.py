@@ -6,6 +6,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.api.schemas import PROBLEM, ActorShape, page_of
+from prompts.checks import STATUSES
+from prompts.models import Check, Review
+from prompts.models.channels import CheckName
 
 __all__ = ["PROBLEM", "DiffShape", "PromptShape", "ReleaseShape", "ServedShape", "VersionShape", "page_of"]
 
@@ -94,6 +97,55 @@ class ReleaseShape(serializers.Serializer[Any]):
     reason = serializers.CharField(allow_blank=True)
     at = serializers.DateTimeField()
     digest = serializers.CharField()
+
+
+class CheckShape(serializers.Serializer[Any]):
+    name = serializers.ChoiceField(CheckName.values)
+    required = serializers.BooleanField()  # type: ignore[assignment]  # a field of that name
+    conclusion = serializers.ChoiceField(Check.Conclusion.values)
+    summary = serializers.CharField()
+    url = serializers.CharField()
+
+
+class ReviewShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    reviewer = ActorShape()
+    decision = serializers.ChoiceField(Review.Decision.values)
+    body = serializers.CharField(allow_blank=True)
+    acknowledged = serializers.ListField(child=serializers.CharField())
+    counts = serializers.BooleanField()
+    why_not = serializers.CharField(allow_null=True)
+    at = serializers.DateTimeField()
+
+
+class ClosedShape(serializers.Serializer[Any]):
+    by = ActorShape()
+    at = serializers.DateTimeField()
+    reason = serializers.CharField(allow_blank=True)
+    successor = serializers.CharField(allow_null=True)
+
+
+class PromotionShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    prompt = serializers.CharField()
+    channel = serializers.CharField()
+    version = serializers.IntegerField()
+    base_version = serializers.IntegerField(allow_null=True)
+    base_revision = serializers.IntegerField()
+    title = serializers.CharField(allow_blank=True)
+    note = serializers.CharField(allow_blank=True)
+    status = serializers.ChoiceField(STATUSES)
+    opened_by = ActorShape()
+    opened_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    diff_digest = serializers.CharField()
+    checks = CheckShape(many=True)
+    reviews = ReviewShape(many=True)
+    missing = serializers.ListField(child=serializers.CharField())
+    scheduled_at = serializers.DateTimeField(allow_null=True)
+    rollout = serializers.CharField(allow_null=True)
+    release = serializers.CharField(allow_null=True)
+    closed = ClosedShape(allow_null=True)
 
 
 class DiffShape(serializers.Serializer[Any]):

@@ -65,6 +65,15 @@ class Promotion(models.Model):
         return f"{self.version} to {self.channel}"
 
 
+class ScheduleQuerySet(models.QuerySet["Schedule"]):
+    def standing(self) -> "ScheduleQuerySet":
+        """Those that will be carried out: the newest of an open promotion, if it names a time."""
+        newest = Schedule.objects.filter(promotion=models.OuterRef("promotion")).order_by("-pk")
+        return self.filter(
+            pk=models.Subquery(newest.values("pk")[:1]), apply_at__isnull=False, promotion__state=Promotion.State.OPEN
+        )
+
+
 class Schedule(models.Model):
     """When a promotion is to be applied. The newest row of a promotion counts; one without a time cancels."""
 
@@ -73,6 +82,8 @@ class Schedule(models.Model):
     actor = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     reason = models.TextField(blank=True, default="")
     at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = ScheduleQuerySet.as_manager()
 
     def __str__(self) -> str:
         return f"{self.promotion} at {self.apply_at}"

@@ -15,11 +15,16 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
         SELECT i AS id FROM wanted w, unnest(w.includes) i WHERE i <> ALL (w.had)
         UNION
         SELECT i FROM pinned JOIN public.prompts_promptversion v ON v.id = pinned.id, unnest(v.includes) i
+    ), opened AS (
+        -- Its own row, and those that it renewed: their words and their request live on in it.
+        SELECT id, opened_by_id, opener_id FROM wanted
+        UNION
+        SELECT p.id, p.opened_by_id, p.opener_id FROM public.prompts_promotion p JOIN opened ON p.successor_id = opened.id
     )
     SELECT person FROM public.prompts_promptversion v,
         LATERAL (VALUES (v.author_id), (v.contributor_id)) AS who(person)
         WHERE v.id IN (SELECT id FROM written UNION SELECT id FROM pinned)
-    UNION SELECT opened_by_id FROM wanted UNION SELECT opener_id FROM wanted;
+    UNION SELECT opened_by_id FROM opened UNION SELECT opener_id FROM opened;
 $guard$;
 
 -- The reviews of a promotion that count now: of each reviewer the newest that is no comment and not dismissed, if cast
@@ -86,6 +91,7 @@ BEGIN
         PERFORM public.promptforge_refuse('promotion_applied_by_release', 'A promotion is applied by its release.');
     END IF;
     -- [end]
+    NEW.closed_at := public.promptforge_now();
     RETURN NEW;
 END;
 $guard$;
@@ -143,6 +149,16 @@ BEGIN
 END;
 $guard$;
 
+-- Whether a version holds what shows a text otherwise than it is stored: direction controls, and tag characters that are
+-- no region's flag. As `severe` of prompts/hidden_text.py, over everything that is served.
+CREATE OR REPLACE FUNCTION public.promptforge_hides_text(version bigint) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
+    SELECT regexp_replace(content || variables || config,
+            '\U0001F3F4[\U000E0030-\U000E0039\U000E0061-\U000E007A]{2,6}\U000E007F', '', 'g')
+        ~ '[\U000E0000-\U000E007F\u202A-\u202E\u2066-\u2069\u200E\u200F\u061C]'
+    FROM public.prompts_promptversion WHERE id = version;
+$guard$;
+
 CREATE OR REPLACE FUNCTION public.promptforge_check_insert() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
 DECLARE
@@ -161,6 +177,11 @@ BEGIN
     -- Review, up-to-date and freeze are computed and never stored; evaluation and canary have no owner yet.
     IF NEW.name NOT IN ('variables', 'hidden-text', 'secrets') THEN
         PERFORM public.promptforge_refuse('check_has_owner', format('Nothing that is installed answers the check %s.', NEW.name));
+    END IF;
+    -- [end]
+    -- [check_hidden_text]
+    IF NEW.name = 'hidden-text' AND NEW.conclusion = 'passed' AND public.promptforge_hides_text(NEW.version_id) THEN
+        PERFORM public.promptforge_refuse('check_hidden_text', 'The text holds characters that a reader does not see as they are stored.');
     END IF;
     -- [end]
     RETURN NEW;

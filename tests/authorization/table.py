@@ -43,6 +43,12 @@ _NO_KEY = {"manage": "forbidden"}
 _PUBLIC = {method: Call(EVERYBODY) for method in ("GET", "HEAD", "OPTIONS")}
 _NOTHING = dict.fromkeys(EVERYBODY.split(), "not_found")
 
+_OPEN = {"prompt": "{prompt}", "channel": "{channel}", "version": 1}
+_APPROVE = {"decision": "approve", "diff_digest": "{digest}"}
+_REASON = {"reason": "Not in the sale"}
+_NO_READER = dict.fromkeys(KEYS.split(), "forbidden")
+_HIDDEN = {"billing": "not_found"}
+
 _VERSION = {"prompt": "{prompt}", "content": "Another text"}
 _PROMOTE = {"kind": "promote", "prompt": "{prompt}", "channel": "stable", "version": 2}
 _FREEZE = {"from": "2030-01-01T00:00:00Z", "to": "2030-01-02T00:00:00Z", "reason": "Holidays"}
@@ -92,6 +98,57 @@ TABLE: Mapping[str, Mapping[str, Call]] = {
             "api/v1/releases/{release}/ratify",
             instead={"prompts:read": "forbidden", "beta": "forbidden", "billing": "not_found"},
         ),
+    },
+    "api/v1/promotions": {
+        "GET": Call(f"{READERS} beta billing", "api/v1/promotions?status=ready&state=open"),
+        "POST": Call(f"{EDITORS} owner promotions:write beta", body=_OPEN, instead=_ELSEWHERE),
+    },
+    "api/v1/promotions of a prompt": {
+        "GET": Call(f"{READERS} beta", "api/v1/promotions?prompt={prompt}&channel={channel}", instead=_ELSEWHERE),
+    },
+    "api/v1/promotions/<str:promotion_id>": {
+        "GET": Call(f"{READERS} beta", "api/v1/promotions/{promotion}", instead=_HIDDEN),
+    },
+    "api/v1/promotions/<str:promotion_id>/reviews": {
+        "POST": Call("reviewer release-manager", "api/v1/promotions/{promotion}/reviews", _APPROVE, instead=_NO_READER),
+    },
+    "api/v1/promotions/<str:promotion_id>/reviews by a comment": {
+        "POST": Call(PEOPLE, "api/v1/promotions/{promotion}/reviews", {"decision": "comment"}, instead=_NO_READER),
+    },
+    "api/v1/promotions/<str:promotion_id>/reviews/<str:review_id>/dismiss": {
+        "POST": Call(
+            "release-manager",
+            "api/v1/promotions/{promotion}/reviews/{review}/dismiss",
+            _REASON,
+            instead=_NO_READER,
+        ),
+    },
+    "api/v1/promotions/<str:promotion_id>/apply": {
+        "POST": Call("release-manager releases:write beta", "api/v1/promotions/{promotion}/apply", {}, instead=_HIDDEN),
+    },
+    "api/v1/promotions/<str:promotion_id>/apply at a time": {
+        "POST": Call(
+            "release-manager",
+            "api/v1/promotions/{promotion}/apply",
+            {"at": "{tomorrow}"},
+            instead=_HIDDEN | {"releases:write": "forbidden", "beta": "forbidden"},
+        ),
+    },
+    "api/v1/promotions/<str:promotion_id>/unschedule": {
+        "POST": Call(
+            "release-manager releases:write beta", "api/v1/promotions/{promotion}/unschedule", instead=_HIDDEN
+        ),
+    },
+    "api/v1/promotions/<str:promotion_id>/withdraw": {
+        "POST": Call(
+            f"{EDITORS} owner promotions:write beta", "api/v1/promotions/{promotion}/withdraw", instead=_HIDDEN
+        ),
+    },
+    "api/v1/promotions/<str:promotion_id>/reject": {
+        "POST": Call("reviewer release-manager", "api/v1/promotions/{promotion}/reject", _REASON, instead=_NO_READER),
+    },
+    "api/v1/promotions/<str:promotion_id>/renew": {
+        "POST": Call(f"{EDITORS} owner promotions:write beta", "api/v1/promotions/{stale}/renew", instead=_HIDDEN),
     },
     "api/v1/channels": {
         "GET": Call(f"{READERS} beta billing"),

@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from promptforge.lib.errors import CODES
 from tests.api.conftest import Caller, problem_of
 from tests.authorization.table import EVERYBODY, KEYS, NOBODY, PEOPLE, STRANGERS, TABLE, Call
-from tests.authorization.world import World, everything, fill, make_world, named_in, undone
+from tests.authorization.world import VALUES, World, everything, fill, make_world, named_in, undone
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # These take long to write and look at no caller, so not every caller asks for them.
@@ -146,7 +146,7 @@ def references() -> Iterator[tuple[str, str, Call, str]]:
     """Every call that names a thing, once for each thing that it names."""
     for entry, calls in TABLE.items():
         for method, call in calls.items():
-            for what in sorted(named_in(call.path, call.body)):
+            for what in sorted(named_in(call.path, call.body) - VALUES):
                 yield entry, method, call, what
 
 

@@ -18,13 +18,28 @@ from accounts.models import ApiKey, Membership, Project, User
 from accounts.roles import Permission, Role, Scope
 from promptforge.lib.ids import encode
 from prompts.actions.channels import add_channel, change_policy, freeze_channel
+from prompts.actions.promotions import open_promotion
 from prompts.actions.releases import break_glass
+from prompts.actions.reviews import review
 from prompts.models import Prompt
+from prompts.shapes import digest_text
 from tests.api.conftest import Caller, release
 from tests.api.people import signed_in
 from tests.personas import Team, make_team
 
-IDS = {"version": "ver", "release": "rel", "freeze": "frz", "change": "pol", "key": "key", "member": "mem"}
+IDS = {
+    "version": "ver",
+    "release": "rel",
+    "promotion": "pro",
+    "stale": "pro",
+    "review": "rev",
+    "freeze": "frz",
+    "change": "pol",
+    "key": "key",
+    "member": "mem",
+}
+# What a call says besides the things that it names.
+VALUES = {"digest", "tomorrow"}
 
 
 @dataclass
@@ -57,6 +72,10 @@ def _furnish(team: Team, name: str, channel: str, guarded: str) -> dict[str, str
     protected = team.project.channel_set.get(name=guarded)
     change = change_policy(by=team.emil, channel=protected, fields={"required_approvals": 0})
     open_channel = add_channel(by=team.farah, name=channel, policy={})
+    stale = open_promotion(by=team.ada, prompt=prompt, channel=protected, version=team.version(prompt, 2))
+    # Open, and ready at once: its channel demands nothing.
+    promotion = open_promotion(by=team.ada, prompt=prompt, channel=open_channel, version=team.version(prompt, 2))
+    given = review(by=team.ben, promotion=promotion, decision="comment", body="Nice")
     grant_break_glass(project=team.project, user=team.emil.user, minutes=15, by=team.farah)
     broken = break_glass(
         by=team.emil,
@@ -77,12 +96,21 @@ def _furnish(team: Team, name: str, channel: str, guarded: str) -> dict[str, str
     rows = {
         "version": team.version(prompt, 2),
         "release": broken,
+        "promotion": promotion,
+        "stale": stale,
+        "review": given,
         "freeze": freeze,
         "change": change,
         "key": ApiKey.objects.get(project=team.project),
         "member": Membership.objects.get(project=team.project, user=team.noor.user),
     }
-    return {"prompt": name, "channel": channel} | {what: encode(IDS[what], row.pk) for what, row in rows.items()}
+    said = {
+        "prompt": name,
+        "channel": channel,
+        "digest": digest_text(promotion.diff_digest),
+        "tomorrow": (now + timedelta(hours=20)).isoformat(),
+    }
+    return said | {what: encode(IDS[what], row.pk) for what, row in rows.items()}
 
 
 def _people(shop: Team, rival: Team) -> dict[str, Caller]:

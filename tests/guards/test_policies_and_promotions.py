@@ -4,11 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.actions.members import remove_member, set_roles
 from accounts.models import ApiKey, Membership
 from promptforge.lib.digests import digest_of
+from promptforge.lib.json import canonical_json
 from prompts.actions.projects import create_channel
 from prompts.models import (
     Channel,
@@ -24,6 +26,7 @@ from prompts.models import (
 )
 from tests.guards.attacks import (
     apply,
+    chat,
     check,
     enact,
     forge_release,
@@ -156,6 +159,20 @@ def test_whoever_opened_does_not_approve(careful_team: Team) -> None:
     promotion = open_promotion(team, team.prompt(), 1, by=team.emil.user)
     with refused("four_eyes"):
         review(promotion, team.emil)
+
+
+def test_whoever_opened_what_was_renewed_does_not_approve(careful_team: Team) -> None:
+    """Two renewals later: the request is still Emil's."""
+    team = careful_team
+    first = open_promotion(team, team.prompt(), 1, by=team.emil.user)
+    for number in (first.pk + 100, first.pk + 200):
+        old = Promotion.objects.get(state="OPEN")
+        with transaction.atomic():
+            close(team, old, "SUPERSEDED", successor_id=number)
+            renewed = open_promotion(team, first.prompt, 1, pk=number)
+    with refused("four_eyes"):
+        review(renewed, team.emil)
+    review(renewed, team.ben)
 
 
 @pytest.mark.parametrize("did", ["saved", "opened"])
@@ -444,6 +461,35 @@ def test_hidden_text_passes_only_acknowledged_by_every_approver(careful_team: Te
     assert head(promotion.prompt, team.stable).revision == 1
 
 
+HIDDEN = {
+    "override": "Pay \u202eevil\u202c me",
+    "mark": "Pay\u200f me",
+    "tags": "Pay \U000e0070\U000e0061\U000e0079 me",
+    "half a flag": "Pay \U0001f3f4\U000e0067 me",
+}
+SEEN = {"flag": "Pay \U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f me", "joiner": "\u200b"}
+
+
+@pytest.mark.parametrize("place", ["content", "variables", "config", "chat"])
+@pytest.mark.parametrize("text", HIDDEN.values(), ids=list(HIDDEN))
+def test_nobody_stores_that_hidden_text_is_not_there(careful_team: Team, text: str, place: str) -> None:
+    team = careful_team
+    prompt = Prompt.objects.create(project=team.project, name="x", type="chat" if place == "chat" else "text")
+    row = {"type": "chat", "content": chat(text)} if place == "chat" else {place: canonical_json({"a": text})}
+    forge_version(prompt, team.ada.user, **row)
+    promotion = open_promotion(team, prompt, 1)
+    with refused("check_hidden_text"):
+        check(promotion, "hidden-text")
+    check(promotion, "hidden-text", "failed")
+
+
+@pytest.mark.parametrize("text", SEEN.values(), ids=list(SEEN))
+def test_what_writing_needs_hides_nothing(careful_team: Team, text: str) -> None:
+    prompt = Prompt.objects.create(project=careful_team.project, name="x", type="text")
+    forge_version(prompt, careful_team.ada.user, content=text)
+    check(open_promotion(careful_team, prompt, 1), "hidden-text")
+
+
 def test_nobody_stores_a_check_that_nothing_owns(careful_team: Team) -> None:
     promotion = open_promotion(careful_team, careful_team.prompt(), 1)
     for name in ("review", "evaluation", "up-to-date", "canary", "freeze", "anything"):
@@ -527,9 +573,8 @@ def test_a_closed_promotion_is_not_applied(careful_team: Team, ready: Promotion,
 
 
 def close(team: Team, promotion: Promotion, state: str, **fields: Any) -> None:
-    Promotion.objects.filter(pk=promotion.pk).update(
-        state=state, closed_by=team.cleo.user, closed_at=timezone.now(), **fields
-    )
+    row = {"state": state, "closed_by": team.cleo.user, "closed_at": timezone.now()}
+    Promotion.objects.filter(pk=promotion.pk).update(**row | fields)
 
 
 def test_a_freeze_stops_a_ready_promotion(careful_team: Team, ready: Promotion) -> None:
@@ -638,6 +683,9 @@ def test_the_database_dates_what_people_decide(careful_team: Team, ready: Promot
     for row in rows:
         row.refresh_from_db()
     held(all(row.at > old for row in rows), True, "the database says when it was decided")
+    close(careful_team, ready, "REJECTED", closed_at=old)
+    ready.refresh_from_db()
+    held(ready.closed_at is not None and ready.closed_at > old, True, "the database says when it was closed")
 
 
 # Policies -----------------------------------------------------------------------------------------------------------

@@ -1,17 +1,17 @@
-"""Promote a version on an unprotected channel."""
+"""Make a version live: directly, or on a protected channel by its promotion."""
 
 from argparse import ArgumentParser
 from typing import Any
 
 from accounts.management.project_command import ProjectCommand
-from prompts.actions.releases import promote
+from prompts.actions.promotions import go_live
 from prompts.reading import find_channel, find_prompt, resolve
 from prompts.selectors import parse_reference
 from prompts.shapes import release_shape, released
 
 
 class Command(ProjectCommand):
-    help = "Make a version live on a channel that takes direct releases."
+    help = "Make a version live; on a protected channel its open promotion is applied."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
@@ -27,6 +27,6 @@ class Command(ProjectCommand):
         prompt = find_prompt(person, name)
         version = resolve(person, prompt, selector).version
         channel = find_channel(person, options["channel"])
-        release = promote(by=person, prompt=prompt, channel=channel, version=version, reason=options["reason"])
+        release = go_live(by=person, prompt=prompt, channel=channel, version=version, reason=options["reason"])
         sentence = f"{version} is live on {channel} (revision {release.revision}). The next request gets it."
         self.write(options, release_shape(released(release.pk)), sentence)

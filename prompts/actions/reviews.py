@@ -1,0 +1,96 @@
+"""Reviews: what one person decides about a promotion, having seen its diff."""
+
+from collections.abc import Sequence
+
+from django.db import connection, transaction
+
+from accounts.policies import Principal
+from accounts.roles import Permission
+from events.actions import record
+from events.kinds import EventKind
+from promptforge.lib.errors import DomainError, shorten
+from promptforge.lib.refusals import refusals
+from promptforge.lib.verdicts import require
+from prompts.actions.promotions import locked_promotion
+from prompts.models import Promotion, Review, ReviewDismissal
+from prompts.models.channels import CheckName
+from prompts.shapes import digest_text
+
+Decision = Review.Decision
+
+
+def review(
+    *,
+    by: Principal,
+    promotion: Promotion,
+    decision: str,
+    body: str = "",
+    diff_digest: str | None = None,
+    acknowledged: Sequence[str] = (),
+) -> Review:
+    """Approve, ask for changes, or comment. `diff_digest` is that of the diff that was seen; a comment needs none."""
+    if by.key is not None:
+        raise DomainError("forbidden", "A key never reviews: a person decides, signed in.")
+    require(by.may(Permission.READ if decision == Decision.COMMENT else Permission.REVIEW, promotion.prompt))
+    if unknown := [name for name in acknowledged if name != CheckName.HIDDEN_TEXT]:
+        raise DomainError("bad_value", f"{shorten(unknown[0])} cannot be acknowledged; {CheckName.HIDDEN_TEXT} can.")
+    with refusals(), transaction.atomic():
+        if decision == Decision.APPROVE and by.user.pk in contributors(promotion):
+            raise DomainError(
+                "four_eyes",
+                f"You wrote or opened part of what this promotion would bring to {promotion.channel}, "
+                "so somebody else approves it.",
+            )
+        locked = locked_promotion(promotion)
+        if decision != Decision.COMMENT and diff_digest != digest_text(locked.diff_digest):
+            raise DomainError(
+                "stale_diff", "The diff that you saw is not this promotion's. Read it again, then decide."
+            )
+        given = Review.objects.create(
+            promotion=locked,
+            reviewer=by.user,
+            decision=decision,
+            body=body,
+            diff_digest=locked.diff_digest,
+            acknowledged=list(dict.fromkeys(acknowledged)),
+        )
+        _tell(EventKind.REVIEW_GIVEN, by, given)
+    return given
+
+
+def dismiss_review(*, by: Principal, review: Review, reason: str) -> Review:
+    """Say as somebody who may release that a review counts no longer. Dismissing it again changes nothing."""
+    if by.key is not None:
+        raise DomainError("forbidden", "A key never dismisses a review: a person decides, signed in.")
+    require(by.may(Permission.RELEASE, review.promotion.prompt))
+    if not reason.strip():
+        raise DomainError("reason_required", "Say why it counts no longer; its author will read it.")
+    with refusals(), transaction.atomic():
+        locked_promotion(review.promotion)
+        _, is_new = ReviewDismissal.objects.get_or_create(
+            review=review, defaults={"dismissed_by": by.user, "reason": reason}
+        )
+        if is_new:
+            _tell(EventKind.REVIEW_DISMISSED, by, review)
+    return review
+
+
+def contributors(promotion: Promotion) -> set[int]:
+    """Who wrote or opened what a promotion would bring: they never approve it. As the guards derive them."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT public.promptforge_contributors(%s)", [promotion.pk])
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _tell(kind: EventKind, by: Principal, given: Review) -> None:
+    promotion = given.promotion
+    record(
+        kind,
+        project_id=by.project.pk,
+        actor=by.actor,
+        subject=("review", given.pk),
+        decision=given.decision,
+        prompt=promotion.prompt.name,
+        channel=promotion.channel.name,
+        version=promotion.version.number,
+    )

@@ -1,0 +1,175 @@
+"""How promotions stand: everything that their checks and their status look at, read together.
+
+One promotion and a page of them take the same number of queries.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import BooleanField, F, Func, Value
+
+from accounts.models import Membership
+from accounts.roles import Permission
+from prompts.models import Check, FreezeWindow, Head, Promotion, Release, Review, Schedule
+
+# Whether a review's author still holds the right to review: asked of the function that the guards ask.
+_MAY_REVIEW = Func(
+    F("reviewer_id"),
+    Value(Permission.REVIEW.value),
+    F("promotion__prompt__project_id"),
+    F("promotion__prompt_id"),
+    function="public.promptforge_holds",
+    output_field=BooleanField(),
+)
+
+
+@dataclass(frozen=True)
+class Cast:
+    """One review: whether it counts, and if not, why, in a sentence."""
+
+    review: Review
+    why_not: str | None
+
+    @property
+    def counts(self) -> bool:
+        return self.why_not is None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One promotion and the rows around it, as of `now`.
+
+    `stored` holds the newest stored check of each name, `roles` the reviewers' roles, `schedule` the newest row when it
+    names a time, `release_id` the release that applied it.
+    """
+
+    promotion: Promotion
+    head: Head
+    reviews: Sequence[Any]
+    stored: dict[str, Check]
+    freezes: Sequence[FreezeWindow]
+    roles: dict[int, list[str]]
+    schedule: Schedule | None
+    release_id: int | None
+    now: datetime
+
+    @property
+    def is_open(self) -> bool:
+        return self.promotion.state == Promotion.State.OPEN
+
+    @property
+    def expires_at(self) -> datetime:
+        return self.promotion.opened_at + timedelta(days=self.promotion.policy.approval_ttl_days)
+
+    @property
+    def base_moved(self) -> bool:
+        return self.promotion.base_version_id != self.head.version_id
+
+    @property
+    def policy_changed(self) -> bool:
+        return self.promotion.policy_id != self.promotion.channel.policy_id
+
+    @property
+    def casts(self) -> list[Cast]:
+        """The reviews, oldest first; which of them count is what `promptforge_counting_reviews` says."""
+        newest = {
+            review.reviewer_id: review.pk
+            for review in self.reviews
+            if review.decision != Review.Decision.COMMENT and not hasattr(review, "dismissal")
+        }
+        return [Cast(review, self._why_not(review, newest.get(review.reviewer_id))) for review in self.reviews]
+
+    def counting(self, decision: Review.Decision) -> list[Any]:
+        return [cast.review for cast in self.casts if cast.counts and cast.review.decision == decision]
+
+    def _why_not(self, review: Any, newest: int | None) -> str | None:
+        oldest = self.now - timedelta(days=self.promotion.policy.approval_ttl_days)
+        is_old = review.decision == Review.Decision.APPROVE and review.at <= oldest
+        for applies, sentence in (
+            (review.decision == Review.Decision.COMMENT, "A comment decides nothing."),
+            (hasattr(review, "dismissal"), "It was dismissed."),
+            (newest != review.pk, f"{review.reviewer} decided anew since."),
+            # What counted when a promotion was closed counted, whatever became of its author.
+            (self.is_open and not review.may_review, f"{review.reviewer} may no longer review it."),
+            (self.is_open and is_old, "It is too old to count."),
+        ):
+            if applies:
+                return sentence
+        return None
+
+
+def standing(promotion: Promotion) -> Standing:
+    return standings([promotion])[0]
+
+
+def standings(promotions: Iterable[Promotion]) -> list[Standing]:
+    """Each promotion with what stands around it, in the order given, in a fixed number of queries."""
+    ids = [promotion.pk for promotion in promotions]
+    rows = (
+        Promotion.objects.filter(pk__in=ids)
+        .select_related("prompt", "channel", "version", "base_version", "policy", "opened_by", "closed_by")
+        .prefetch_related("opened_by__api_keys", "closed_by__api_keys")
+        .in_bulk()
+    )
+    found = list(rows.values())
+    heads = {
+        (head.prompt_id, head.channel_id): head
+        for head in Head.objects.filter(
+            prompt__in={row.prompt_id for row in found}, channel__in={row.channel_id for row in found}
+        ).select_related("version")
+    }
+    reviews = _by_promotion(
+        Review.objects.filter(promotion__in=ids)
+        .select_related("reviewer", "dismissal")
+        .annotate(may_review=_MAY_REVIEW)
+        .order_by("pk")
+    )
+    checks = _by_promotion(Check.objects.filter(promotion__in=ids).order_by("pk"))
+    schedules = _by_promotion(Schedule.objects.filter(promotion__in=ids).select_related("actor").order_by("pk"))
+    freezes = defaultdict(list)
+    for freeze in FreezeWindow.objects.filter(channel__in={row.channel_id for row in found}, lifted_at=None):
+        freezes[freeze.channel_id].append(freeze)
+    roles = _roles(found, {review.reviewer_id for given in reviews.values() for review in given})
+    releases = dict(Release.objects.filter(promotion__in=ids).values_list("promotion_id", "pk"))
+    now = database_now()
+    return [
+        Standing(
+            promotion=rows[pk],
+            head=heads[rows[pk].prompt_id, rows[pk].channel_id],
+            reviews=reviews[pk],
+            stored={check.name: check for check in checks[pk]},
+            freezes=freezes[rows[pk].channel_id],
+            roles=roles[rows[pk].prompt.project_id],
+            schedule=next((row for row in reversed(schedules[pk][-1:]) if row.apply_at is not None), None),
+            release_id=releases.get(pk),
+            now=now,
+        )
+        for pk in ids
+    ]
+
+
+def _by_promotion(rows: Iterable[Any]) -> defaultdict[int, list[Any]]:
+    found = defaultdict(list)
+    for row in rows:
+        found[row.promotion_id].append(row)
+    return found
+
+
+def _roles(promotions: Sequence[Promotion], people: set[int]) -> defaultdict[int, dict[int, list[str]]]:
+    found: defaultdict[int, dict[int, list[str]]] = defaultdict(dict)
+    projects = {promotion.prompt.project_id for promotion in promotions}
+    for membership in Membership.objects.filter(project__in=projects, user__in=people):
+        found[membership.project_id][membership.user_id] = membership.roles
+    return found
+
+
+def database_now() -> datetime:
+    """The clock by which the guards judge."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT public.promptforge_now()")
+        moment: datetime = cursor.fetchone()[0]
+    return moment
