@@ -83,7 +83,11 @@ def wire_fault(row: dict[str, Any], port: int, key: str) -> str | None:
     if row["expect_code"] is not None:
         return judge(row, answer, sent.decode("latin-1"))
     is_ours = answer["Content-Type"] == "application/problem+json"
-    return f"{answer.status_code} {answer.content[:150]!r}" if is_ours or answer.status_code != row["expect_status"] else None
+    return (
+        f"{answer.status_code} {answer.content[:150]!r}"
+        if is_ours or answer.status_code != row["expect_status"]
+        else None
+    )
 
 
 def test_the_wire(port: int, keys: dict[str, str | None]) -> None:
