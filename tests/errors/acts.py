@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from unittest import mock
 
@@ -66,13 +66,12 @@ type Act = Callable[[], Any]
 type Arranged = Callable[[Scene], AbstractContextManager[Act]]
 
 
-def get(path: str, key: str = "all", **headers: str) -> Arranged:
-    return lambda scene: nullcontext(lambda: scene.caller(key).get(path, **headers))
-
-
-def post(path: str, body: Any, key: str = "all", **headers: str) -> Arranged:
+def send(method: str, path: str, body: Any = None, key: str = "all", **headers: str) -> Arranged:
     """A body of bytes is sent as it is, anything else as JSON."""
-    return lambda scene: nullcontext(lambda: scene.caller(key).post(path, body, **headers))
+    return lambda scene: nullcontext(lambda: scene.caller(key).send(method, path, body, **headers))
+
+
+get, post = partial(send, "GET"), partial(send, "POST")
 
 
 def by(name: str, path: str, body: Any, *, ago: float = 0) -> Arranged:
@@ -132,16 +131,6 @@ def _answer_of(code: str) -> HttpResponse:
     with process(connection.settings_dict["NAME"], code) as server:
         status, headers, body = json.loads(server.line())
     return HttpResponse(body, status=status, headers=headers)
-
-
-@contextmanager
-def method_not_allowed(scene: Scene) -> Iterator[Act]:
-    yield lambda: scene.caller().send("PUT", "prompts", NEW)
-
-
-@contextmanager
-def unsupported_media_type(scene: Scene) -> Iterator[Act]:
-    yield lambda: scene.caller().send("POST", "prompts", NEW, content_type="text/plain")
 
 
 @contextmanager
@@ -340,16 +329,16 @@ ACTS: dict[str, Arranged] = {
     "string_expected": content("Hi", name=5),
     "unknown_field": content("Hi", is_admin=True),
     "unknown_parameter": get("prompts?page=2"),
-    "key_expired": get("prompts", "expired"),
-    "key_malformed": get("prompts", "mistyped"),
-    "key_revoked": get("prompts", "revoked"),
-    "key_unknown": get("prompts", "unknown"),
-    "not_authenticated": get("prompts", "none"),
+    "key_expired": get("prompts", key="expired"),
+    "key_malformed": get("prompts", key="mistyped"),
+    "key_revoked": get("prompts", key="revoked"),
+    "key_unknown": get("prompts", key="unknown"),
+    "not_authenticated": get("prompts", key="none"),
     "csrf_failed": csrf_failed,
     "forbidden": by("noor", "prompts", NEW),
     "four_eyes": four_eyes,
     "reauthentication_required": by("farah", "api-keys", {"name": "x", "scopes": ["prompts:read"]}, ago=3600),
-    "key_scope": post("prompts", NEW, "reader"),
+    "key_scope": post("prompts", NEW, key="reader"),
     "channel_empty": get(f"{FETCH}?_version=guarded"),
     "channel_not_found": get(f"{FETCH}?_version=beta"),
     "not_found": get("nowhere"),
@@ -358,14 +347,14 @@ ACTS: dict[str, Arranged] = {
     "prompt_not_found": get("prompts/secret/plan"),
     "version_not_found": get(f"{FETCH}?_version=99"),
     "body_too_slow": body_too_slow,
-    "method_not_allowed": method_not_allowed,
+    "method_not_allowed": send("PUT", "prompts", NEW),
     "not_acceptable": get("prompts", Accept="text/html"),
     "body_too_large": post("prompts", b'{"content": "' + b"x" * 1_048_576 + b'"}'),
     "config_too_large": content("Hi", config={"a": "x" * 65_536}),
     "content_too_large": content("x" * 262_145),
     "too_large": too_large,
     "encoding_not_supported": post("prompts", NEW, Content_Encoding="gzip"),
-    "unsupported_media_type": unsupported_media_type,
+    "unsupported_media_type": post("prompts", NEW, content_type="text/plain"),
     "idempotency_in_flight": idempotency_in_flight,
     "already_live": post("releases", PROMOTE | {"version": 1}),
     "archived": archived,
