@@ -27,7 +27,7 @@ WITHOUT_TURN = ("/livez", "/readyz", "/metrics")
 # No call takes more than 8 MiB; the rest is for the form around it. Seconds: a slow sender holds nobody else up.
 LARGEST_BODY = 9 * 1024 * 1024
 SLOWEST_BODY = 30.0
-_CLOSE: Header = (b"connection", b"close")  # the rest of the body is not read
+_TOO_LARGE = f"The body is larger than {LARGEST_BODY:,} bytes, more than any call takes. Send less at once."
 
 # Only here: a pool must not be inherited by the processes that a worker forks, and commands need one connection.
 settings.DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": AT_ONCE + RESERVED, "timeout": 5}
@@ -47,19 +47,14 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         return
     if await lane.serve(scope, send):
         return
-    if scope["path"] in WITHOUT_TURN:
-        await _django(scope, receive, send)
-        return
     try:
-        async with asyncio.timeout(SLOWEST_BODY):
-            body = await _body(scope, receive)
-    except TimeoutError:
-        sentence = f"The body did not arrive within {SLOWEST_BODY:.0f} seconds. Send it again."
-        await _refuse(scope, send, DomainError("body_too_slow", sentence), _CLOSE)
+        body = await _body(scope, receive)
+    except DomainError as refusal:
+        await _refuse(scope, send, refusal, (b"connection", b"close"))  # the rest of the body is not read
         return
-    if body is None:
-        sentence = f"The body is larger than {LARGEST_BODY:,} bytes, more than any call takes."
-        await _refuse(scope, send, DomainError("body_too_large", sentence), _CLOSE)
+    scope = _with_length(scope, len(body))
+    if scope["path"] in WITHOUT_TURN:
+        await _django(scope, _replay(body, receive), send)
         return
     await _in_turn(scope, body, receive, send)
 
@@ -100,21 +95,33 @@ def _must_get_through(scope: Any, body: bytes) -> bool:
     )
 
 
-async def _body(scope: Any, receive: Any) -> bytes | None:
-    """The whole body; None when it is too large, as soon as that is known. Cut off, it is what came so far."""
+async def _body(scope: Any, receive: Any) -> bytes:
+    """The whole body, or a refusal as soon as it is known to be too large, too slow or cut off."""
     announced = dict(scope["headers"]).get(b"content-length", b"0")
     if announced.isdigit() and int(announced) > LARGEST_BODY:
-        return None
+        raise DomainError("body_too_large", _TOO_LARGE)
     parts, size, more = [], 0, True
-    while more:
-        message = await receive()
-        part = message.get("body", b"")
-        size += len(part)
-        if size > LARGEST_BODY:
-            return None
-        parts.append(part)
-        more = message["type"] == "http.request" and message.get("more_body", False)
+    try:
+        async with asyncio.timeout(SLOWEST_BODY):
+            while more:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise DomainError("bad_request", "The body broke off before its end. Send it again, whole.")
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > LARGEST_BODY:
+                    raise DomainError("body_too_large", _TOO_LARGE)
+                more = message.get("more_body", False)
+    except TimeoutError:
+        sentence = f"The body did not arrive within {SLOWEST_BODY:.0f} seconds. Send it again."
+        raise DomainError("body_too_slow", sentence) from None
     return b"".join(parts)
+
+
+def _with_length(scope: Any, size: int) -> dict[str, Any]:
+    """The request with the true length of its body, without which one that came in chunks would pass for empty."""
+    headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
+    return {**scope, "headers": [*headers, (b"content-length", str(size).encode())]}
 
 
 def _replay(body: bytes, receive: Any) -> Any:

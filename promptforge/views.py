@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from promptforge import __version__
 from promptforge.lib import metrics as counted
 from promptforge.lib import readiness
-from promptforge.lib.errors import CODES
+from promptforge.lib.codes import CODES
 
 
 @require_safe
@@ -21,7 +21,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def errors(request: HttpRequest) -> HttpResponse:
     """Every code that an answer can carry; a problem's `type` points here."""
-    codes = sorted(((name, code.status, code.title) for name, code in CODES.items()), key=lambda row: (row[1], row[0]))
+    codes = sorted((code.status, name, code.title, code.mend.split("`")) for name, code in CODES.items())
     return render(request, "errors.html", {"codes": codes})
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 from psycopg import sql
@@ -32,6 +33,11 @@ FORBIDDEN_FIXTURES = {
     "live_server",
 }
 _counter = itertools.count()
+
+
+def pytest_configure() -> None:
+    # Each test client makes an application of its own, and whitenoise would look at every static file for each.
+    settings.WHITENOISE_AUTOREFRESH = True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

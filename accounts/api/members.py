@@ -57,8 +57,13 @@ class MembersView(DoorView):
     def post(self, request: Request) -> Response:
         """Give a person roles; somebody who is a member already gets exactly these."""
         require(self.principal.may(Permission.ADMINISTER))
-        made = add_member(by=self.principal, **NewMember.read(request))
-        return Response(member_shape(made), status=status.HTTP_201_CREATED)
+        asked = NewMember.read(request)
+        members = Membership.objects.filter(project=self.principal.project, user__email__iexact=asked["email"])
+        is_stranger = not members.exists()
+        shape = member_shape(add_member(by=self.principal, **asked))
+        if is_stranger:  # an address alone does not tell what somebody is called in another project
+            shape["name"] = asked["name"]
+        return Response(shape, status=status.HTTP_201_CREATED)
 
 
 class MemberView(DoorView):

@@ -2,7 +2,7 @@
 
 from itertools import groupby
 
-from promptforge.lib.errors import CODES
+from promptforge.lib.codes import CODES
 
 _OF_STATUS = {
     400: "The request itself cannot be read",
@@ -35,11 +35,11 @@ points at the code's row on `/docs/errors` of your installation. A request that 
 
 def markdown() -> str:
     """The page: a table of codes for each status."""
-    rows = sorted((code.status, name, code.title) for name, code in CODES.items())
+    rows = sorted((code.status, name, code) for name, code in CODES.items())
     parts = [_HEAD]
     for status, group in groupby(rows, key=lambda row: row[0]):
-        parts.append(f"\n## {status}: {_OF_STATUS[status]}\n\n| code | meaning |\n|---|---|\n")
-        parts += [f"| `{name}` | {title} |\n" for _, name, title in group]
+        parts.append(f"\n## {status}: {_OF_STATUS[status]}\n\n| code | meaning | how to mend it |\n|---|---|---|\n")
+        parts += [f"| `{name}` | {code.title} | {code.mend} |\n" for _, name, code in group]
     return "".join(parts)
 
 

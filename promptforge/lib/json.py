@@ -64,7 +64,7 @@ def parse_object(body: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MA
         raise DomainError(
             "object_expected",
             f"The body is {kind_of(value)}; send a JSON object: {{…}}.",
-            [Fault("", "object_expected", f"This is {kind_of(value)}.")],
+            [Fault("", "object_expected", f"This is {kind_of(value)}; a JSON object is expected here.")],
         )
     return value
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.db import DatabaseError, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
@@ -240,6 +240,8 @@ def _of_framework(exc: Exception) -> DomainError:
         return DomainError("unsupported_media_type", "Send the body as application/json.")
     if isinstance(exc, exceptions.NotAcceptable):
         return DomainError("not_acceptable", "Answers are application/json; ask for that or for */*.")
+    if isinstance(exc, TooManyFieldsSent):
+        return DomainError("bad_request", "The address has more than 1,000 parameters. No call takes that many.")
     return DomainError("bad_request", "The request could not be read.")
 
 

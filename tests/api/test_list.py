@@ -1,5 +1,10 @@
 """GET /api/v1/prompts: what there is, page by page, or as one document."""
 
+import json
+import statistics
+import time
+from pathlib import Path
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -11,6 +16,8 @@ from prompts.actions.releases import promote
 from prompts.models import Prompt, Release
 from tests.api.conftest import Caller, body_of, problem_of, release
 from tests.personas import Team
+from tests.transfer.conftest import run_import
+from tests.transfer.test_speed import langfuse_export
 
 
 @pytest.fixture
@@ -192,3 +199,31 @@ def test_every_list_takes_as_many_queries_for_fifty_rows_as_for_five(team: Team)
         assert few[path][1] in (5, 7, 14), (path, few)
         assert many[path][1] >= 50, (path, many)
         assert many[path][0] <= 12, (path, many)
+
+
+LONG = pytest.param(10_000, 0.1, marks=[pytest.mark.full, pytest.mark.timeout(1200)])
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(450, 5.0), LONG])
+def test_every_page_of_a_long_list_costs_the_same(
+    team: Team, reader: Caller, tmp_path: Path, count: int, seconds: float
+) -> None:
+    """Each page, first or last, takes the same few queries; of 10,000 prompts, half of them come within 100 ms."""
+    (tmp_path / "export.json").write_text(json.dumps(langfuse_export(count, 1)))
+    run_import(tmp_path / "export.json")
+    for path in ("prompts", "releases", "prompts?q=prompt-1", "prompts?folder=team-7"):
+        pages, rows, following = [], 0, ""
+        while following is not None:
+            asked = f"{path}{'&' if '?' in path else '?'}limit=200{following and f'&cursor={following}'}"
+            with CaptureQueriesContext(connection) as queries:
+                begun = time.perf_counter()
+                answer = reader.get(asked)
+                pages.append((time.perf_counter() - begun, len(queries)))
+            body = body_of(answer)
+            rows, following = rows + len(body["data"]), body["next"]
+        half = statistics.median(taken for taken, _ in pages)
+        print(f"{path}: {rows} rows on {len(pages)} pages, {pages[0][1]} queries each, p50 {half * 1000:.1f} ms")
+        assert len({queries for _, queries in pages}) == 1
+        assert half <= seconds
+        if "?" not in path:
+            assert rows == count

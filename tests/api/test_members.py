@@ -43,6 +43,13 @@ def test_who_is_a_member_already_gets_exactly_these_roles(team: Team, api: Calle
     assert User.objects.filter(name="Noor").count() == 1
 
 
+def test_an_address_does_not_tell_a_strangers_name(team: Team, foreign: Team, api: Caller) -> None:
+    for name, given in (("noor", {}), ("ada", {"name": "A colleague"})):
+        made = body_of(api.post("members", {"email": f"{name}@rival.example", "roles": ["viewer"]} | given), 201)
+        assert made["name"] == given.get("name", "")
+    assert set(User.objects.filter(email__endswith="@rival.example").values_list("name", flat=True)) >= {"Noor", "Ada"}
+
+
 def test_roles_bite_on_the_next_request(team: Team, api: Caller) -> None:
     noor = person(team, "noor")
     problem_of(noor.post("prompts", {"name": "a", "content": "b"}), 403, "forbidden")

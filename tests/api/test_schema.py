@@ -5,11 +5,14 @@ import re
 from functools import cache
 from io import StringIO
 from typing import Any
+from unittest import mock
 
 import jsonschema
+import yaml
 from django.core.management import call_command
 from django.test import Client
 from django.urls import get_resolver
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
 from tests.api.conftest import Caller, release
@@ -30,6 +33,19 @@ def schema() -> dict[str, Any]:
 def test_the_schema_is_valid_openapi() -> None:
     assert schema()["openapi"].startswith("3.")
     validate_schema(schema())
+
+
+def test_it_is_made_once_and_asked_after_by_its_etag() -> None:
+    for accept in ("application/vnd.oai.openapi", "application/vnd.oai.openapi+json", "application/json"):
+        first = Client().get("/api/v1/schema", headers={"Accept": accept})
+        assert first["Content-Type"].partition(";")[0] == accept
+        with mock.patch.object(SchemaGenerator, "get_schema", side_effect=AssertionError):
+            again = Client().get("/api/v1/schema", headers={"Accept": accept})
+            held = Client().get("/api/v1/schema", headers={"Accept": accept, "If-None-Match": first["ETag"]})
+        assert (again.status_code, again.content, again["ETag"]) == (200, first.content, first["ETag"])
+        assert (held.status_code, held.content) == (304, b"")
+        assert "Accept" in again["Vary"]
+    assert yaml.safe_load(Client().get("/api/v1/schema", headers={"Accept": "application/yaml"}).content) == schema()
 
 
 def test_making_the_schema_warns_of_nothing() -> None:

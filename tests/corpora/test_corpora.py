@@ -39,7 +39,7 @@ BODIES = (
 Wrong = list[tuple[str, ...]]
 
 
-@pytest.mark.parametrize("surface", ["api", "templates", "values"])
+@pytest.mark.parametrize("surface", ["api", "templates", "values", "wire"])
 def test_the_corpora_are_as_large_as_promised(surface: str) -> None:
     rows = corpus(surface)
     assert len(rows) >= SMALLEST

@@ -70,6 +70,15 @@ def meanwhile(act: Callable[[threading.Event, threading.Event], Any]) -> Iterato
         assert not thread.is_alive()
 
 
+def environment_of(name_of_database: str) -> dict[str, str]:
+    """What a process needs to work on a test's database."""
+    return os.environ | {
+        "DATABASE_URL": _at_database(database.application_url(), name_of_database),
+        "DATABASE_OWNER_URL": _at_database(database.owner_url(), name_of_database),
+        "DJANGO_SETTINGS_MODULE": "promptforge.settings",
+    }
+
+
 class Process:
     """A Python process on a test's database, which says lines and can be killed."""
 
@@ -78,13 +87,7 @@ class Process:
         self.child = subprocess.Popen(
             [sys.executable, "-c", begin + textwrap.dedent(code)],
             cwd=ROOT,
-            env=os.environ
-            | {
-                "DATABASE_URL": _at_database(database.application_url(), name_of_database),
-                "DATABASE_OWNER_URL": _at_database(database.owner_url(), name_of_database),
-                "DJANGO_SETTINGS_MODULE": "promptforge.settings",
-            }
-            | environment,
+            env=environment_of(name_of_database) | environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
