@@ -441,9 +441,7 @@ ACTS: dict[str, Arranged] = {
     "hidden_text": lacking({"required_checks": ["hidden-text"]}, content="Hello\u202e"),
     "policy_changed": lacking({}, protect),
     "review_missing": lacking({"required_approvals": 1}),
-    "secrets": lacking(
-        {"required_checks": ["secrets"]}, content="AKIAIOSFODNN7EXAMPLQ and here"
-    ),
+    "secrets": lacking({"required_checks": ["secrets"]}, content="AKIAIOSFODNN7EXAMPLQ and here"),
     "variables": variables,
     "bad_policy": post("channels", {"name": "beta", "policy": {"required_approvals": -1}}),
     "bad_role": content([{"role": "root", "content": "Hi"}]),

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from django.db import connections
 
@@ -23,8 +23,8 @@ from tests.startup.conftest import free_port, wait_until
 def database_url() -> str:
     """Where the test's database is, for another process, as the role that serves."""
     given = connections["default"].get_connection_params()
-    port = f":{given['port']}" if given.get("port") else ""
-    return f"postgresql://{given['user']}@{quote(str(given.get('host', '')), safe='')}{port}/{given['dbname']}"
+    place = {name: given[name] for name in ("host", "port") if given.get(name)}
+    return f"postgresql://{given['user']}@/{given['dbname']}?{urlencode(place)}"
 
 
 class WebServer:
@@ -112,6 +112,7 @@ class History:
         self.moves: list[Span] = []
         self.reads: list[Span] = []
         self.refused = 0
+        self.keys_that_outlived_their_end = 0
         self._lock = threading.Lock()
 
     def moved(self, begun: float, revision: int) -> None:
@@ -121,6 +122,12 @@ class History:
     def saw(self, begun: float, revision: int) -> None:
         with self._lock:
             self.reads.append(Span(begun, time.monotonic(), revision))
+
+    def is_linearizable(self) -> bool:
+        """Whether no read was stale and no key outlived its end; says what was wrong."""
+        wrong = self.violations()
+        print(*wrong[:10], f"{self.keys_that_outlived_their_end} keys outlived their end", sep="\n")
+        return not wrong and not self.keys_that_outlived_their_end
 
     def violations(self) -> list[tuple[Span, str]]:
         """Reads older than a move that had been answered before they began, or newer than any that had begun."""
