@@ -85,7 +85,8 @@ class Caller:
 @contextmanager
 def fleet(count: int, app: str = "promptforge.asgi:application", **environment: str) -> Iterator[list[WebServer]]:
     """That many servers, each a process of its own, all on the test's database."""
-    named = {**os.environ, "DATABASE_URL": database_url(), "WEB_CONCURRENCY": "1"} | environment
+    named = {**os.environ, "DATABASE_URL": environment.get("DATABASE_URL") or database_url(), "WEB_CONCURRENCY": "1"}
+    named |= environment
     named |= {"PROMPTFORGE_RATE_FETCH": "1000000", "PROMPTFORGE_RATE_WRITE": "1000000"}
     servers = [WebServer(named, app) for _ in range(count)]
     try:

@@ -20,22 +20,24 @@ SCOPES = ("prompts:read", "releases:write", "manage")
 
 
 def run(
-    team: Team,
+    key: str,
     servers: list[WebServer],
     *,
     moves: int,
     readers: int,
     seed: int,
-    disturb: Callable[[], None] | None = None,
+    first: int = 1,
+    besides: Callable[[History, int], None] | None = None,
 ) -> History:
-    """Move and read through all servers until that many moves were made."""
-    prompt = team.prompt(versions=5)
-    team_key, history, over = team.key(*SCOPES), History(), threading.Event()
-    revisions = _numbers(moves)
+    """Move `support/greeting` to revisions `first` and on and read it, through all servers; all is in the answer.
+
+    `besides` is called after each move with its revision: to disturb, or to look at something else.
+    """
+    history, over = History(), threading.Event()
 
     def read(number: int) -> None:
         chance = random.Random(seed * 1000 + number)
-        callers = [server.caller(team_key) for server in servers]
+        callers = [server.caller(key) for server in servers]
         while not over.is_set():
             begun = time.monotonic()
             try:
@@ -55,38 +57,29 @@ def run(
     for thread in threads:
         thread.start()
     try:
-        _move(team, team_key, servers, history, revisions, seed, disturb)
+        _move(key, servers, history, range(first, first + moves), random.Random(seed), besides)
     finally:
         over.set()
         for thread in threads:
             thread.join(30)
-    assert prompt.releases.count() == moves == len(history.moves)
+    assert [move.revision for move in history.moves] == list(range(first, first + moves))
     return history
 
 
-def _numbers(moves: int) -> range:
-    return range(1, moves + 1)
-
-
-def _move(team, key, servers, history, revisions, seed, disturb) -> None:
-    chance = random.Random(seed)
+def _move(key, servers, history, revisions, chance, besides) -> None:
     live = 0
     callers = [server.caller(key) for server in servers]
     for revision in revisions:
-        if disturb is not None and revision % 50 == 0:
-            disturb()
-        roll_back = revision > 2 and chance.random() < 0.3
         version = chance.choice([number for number in range(1, 6) if number != live])
-        asked = {"kind": "promote", "version": version} if not roll_back else {"kind": "rollback", "reason": "Back"}
+        roll_back = revision > 2 and chance.random() < 0.3
+        asked = {"kind": "rollback", "reason": "Back"} if roll_back else {"kind": "promote", "version": version}
+        asked |= {"prompt": NAME, "channel": "stable", "expected_revision": revision - 1}
         begun = time.monotonic()
-        made = _until_made(
-            chance, callers, {"prompt": NAME, "channel": "stable", "expected_revision": revision - 1} | asked, version
-        )
+        made = _until_made(chance, callers, asked, version)
         history.moved(begun, made["revision"])
-        assert made["revision"] == revision
         live = made["version"]
-        if revision % 20 == 0:
-            _end_a_key(team, servers, history)
+        if besides is not None:
+            besides(history, revision)
 
 
 def _until_made(chance, callers, asked, version) -> dict:
@@ -110,35 +103,36 @@ def _until_made(chance, callers, asked, version) -> dict:
     raise AssertionError("the move was never answered")
 
 
-def _end_a_key(team: Team, servers: list[WebServer], history: History) -> None:
-    """A key is used on every server, revoked on one, and to be refused by all from then on."""
-    text = team.key()
-    users = [server.caller(text) for server in servers]
+def ending_keys(team: Team, servers: list[WebServer]) -> Callable[[History, int], None]:
+    """After every twentieth move: a key is used on every server, revoked on one, and to be refused by all from then on."""
     admin = servers[0].caller(team.key("manage"))
-    try:
-        assert {user.call("GET", f"/api/v1/prompts/{NAME}")[0] for user in users} <= {200, 404, 503}
+
+    def end_a_key(history: History, revision: int) -> None:
+        if revision % 20:
+            return
+        text = team.key()
+        users = [server.caller(text) for server in servers]
+        assert {user.call("GET", f"/api/v1/prompts/{NAME}")[0] for user in users} == {200}
         assert admin.call("DELETE", f"/api/v1/api-keys/{encode('key', recognise_key(text).pk)}")[0] == 204
-    except OSError:
-        return  # a server was killed meanwhile; the next round asks again
-    for user in users:
-        try:
-            status, _, _ = user.call("GET", f"/api/v1/prompts/{NAME}")
-        except OSError:
-            continue
-        history.keys_that_outlived_their_end += status not in (401, 503)
+        for user in users:
+            history.keys_that_outlived_their_end += user.call("GET", f"/api/v1/prompts/{NAME}")[0] != 401
+
+    return end_a_key
 
 
 def test_no_answer_is_stale(team: Team) -> None:
+    team.prompt(versions=5)
     with fleet(2) as servers:
-        history = run(team, servers, moves=60, readers=4, seed=1)
+        history = run(team.key(*SCOPES), servers, moves=60, readers=4, seed=1, besides=ending_keys(team, servers))
     assert history.is_linearizable()
     assert len(history.reads) > 60
     assert history.refused == 0
 
 
 def test_the_checker_finds_a_pointer_that_is_believed_for_a_second(team: Team) -> None:
+    team.prompt(versions=5)
     with fleet(2, "tests.serving.stale_app:application") as servers:
-        history = run(team, servers, moves=40, readers=4, seed=1)
+        history = run(team.key(*SCOPES), servers, moves=40, readers=4, seed=1, besides=ending_keys(team, servers))
     assert history.violations()
     assert history.keys_that_outlived_their_end
 
@@ -146,8 +140,9 @@ def test_the_checker_finds_a_pointer_that_is_believed_for_a_second(team: Team) -
 @pytest.mark.full
 @pytest.mark.timeout(900)
 def test_no_answer_is_stale_at_full_size(team: Team) -> None:
+    team.prompt(versions=5)
     with fleet(4) as servers:
-        history = run(team, servers, moves=2_000, readers=8, seed=2)
+        history = run(team.key(*SCOPES), servers, moves=2_000, readers=8, seed=2, besides=ending_keys(team, servers))
     assert history.is_linearizable()
     assert history.refused == 0
     print(f"{len(history.reads)} reads, {len(history.moves)} moves, 100 keys revoked, 0 stale")
@@ -156,12 +151,14 @@ def test_no_answer_is_stale_at_full_size(team: Team) -> None:
 @pytest.mark.full
 @pytest.mark.timeout(900)
 def test_no_answer_is_stale_while_workers_are_killed(team: Team) -> None:
+    team.prompt(versions=5)
     chance = random.Random(3)
     with fleet(4) as servers:
 
-        def kill_one() -> None:
-            for pid in chance.choice(servers).workers():
-                os.kill(pid, signal.SIGKILL)
+        def kill_one(history: History, revision: int) -> None:
+            if revision % 50 == 0:
+                for pid in chance.choice(servers).workers():
+                    os.kill(pid, signal.SIGKILL)
 
-        history = run(team, servers, moves=500, readers=8, seed=3, disturb=kill_one)
+        history = run(team.key(*SCOPES), servers, moves=500, readers=8, seed=3, besides=kill_one)
     assert history.is_linearizable()
