@@ -26,6 +26,11 @@ CODES: Mapping[str, Code] = {
         "Not a prompt name",
         "Use letters, digits and `.` `_` `-`, in parts that are joined by `/`; `detail` has the whole rule.",
     ),
+    "bad_receipt": Code(
+        400,
+        "Not a receipt of this project",
+        "Quote the receipt as the fetch answered it, to the project and with a key that reaches its prompt.",
+    ),
     "bad_request": Code(
         400,
         "The request could not be read",
