@@ -241,9 +241,12 @@ class Call:
         """What the row says that it comes from: a receipt, or else a prompt and the number of its version."""
         text = values.get("receipt")
         if text is None:
-            for name in ("prompt", "version"):
-                if name not in values and not any(fault.pointer == f"/{name}" for fault in faults):
-                    faults.append(Fault(f"/{name}", "field_required", f"Quote the receipt, or name the {name}."))
+            told = {fault.pointer for fault in faults}
+            faults.extend(
+                Fault(f"/{name}", "field_required", f"Quote the receipt, or name the {name}.")
+                for name in ("prompt", "version")
+                if name not in values and not told & {"/receipt", f"/{name}"}
+            )
             if not faults:
                 self.wanted.numbers.add((values["prompt"], values["version"]))
             return None
