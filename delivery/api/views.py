@@ -51,18 +51,20 @@ _PARAMETERS = [
 ]
 
 
-class CountedFetches(DoorView):
-    """What reads prompts with a key is counted as a fetch, and the answer says what is left."""
+class BucketView(DoorView):
+    """What is called with a key is counted in a class of its own, and the answer says what is left."""
 
+    buckets = FETCHES
+    counted: tuple[str, ...] = ("GET", "HEAD", "OPTIONS", "POST")
     left: tuple[Header, ...] = ()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if request.method in self.reading and self.principal.key is not None:
-            bucket = FETCHES.of(self.principal.key)
+        if request.method in self.reading and request.method in self.counted and self.principal.key is not None:
+            bucket = self.buckets.of(self.principal.key)
             taken, self.left = bucket.take()
             if not taken:
-                raise FETCHES.refusal(bucket)
+                raise self.buckets.refusal(bucket)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         final = super().finalize_response(request, response, *args, **kwargs)
