@@ -18,7 +18,9 @@ from accounts.roles import Permission, Scope
 from delivery import reading
 from delivery.actions.observations import read_observations, store_observations
 from delivery.api.schemas import ExplainedObservationShape, IntakeShape, ObservationShape, ReportRequest
+from delivery.api.views import BucketView
 from delivery.intake import LARGEST_CALL, Reach
+from delivery.limits import INTAKE
 from delivery.models import Arm, Observation
 from delivery.shapes import feedback_shape, observation_shape, origin_shape
 from promptforge.lib.errors import DomainError, shorten
@@ -55,10 +57,14 @@ class ReportParser(StrictJSONParser):
         return body
 
 
-class IntakeView(DoorView):
-    """A door for reports. They are no writes: their rate is the class `intake`, which is taken from here."""
+class IntakeView(BucketView):
+    """A door for reports, which are counted in the class `intake` and not as writes."""
 
     reading = ("GET", "HEAD", "OPTIONS", "POST")
+    buckets = INTAKE
+
+    def counts(self, method: str | None) -> bool:
+        return method == "POST"
 
 
 class ObservationsView(IntakeView):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from accounts.models import ApiKey
 from delivery.actions.observations import read_observations, store_observations
 from delivery.intake import FIELDS, LARGEST_CALL, LARGEST_WHOLE, LONGEST_CONTENT, LONGEST_NOTE
+from delivery.limits import INTAKE
 from delivery.models import Observation
 from delivery.receipts import Receipt, write_receipt
 from delivery.shapes import observation_shape
@@ -353,9 +355,22 @@ def test_the_scope_is_asked_before_the_body_is_read(served: Served) -> None:
     problem_of(reporter.post("feedback", b"{"), 403, "key_scope")
 
 
-def test_reports_are_no_writes(served: Served) -> None:
-    answer = served.service.post("observations", {"observations": [served.observation()]})
-    assert "RateLimit" not in answer.headers
+def test_reports_are_counted_in_a_class_of_their_own(served: Served) -> None:
+    INTAKE.forget()
+    with override_settings(RATE_INTAKE=1, WEB_PROCESSES=1):
+        first, second, third = (
+            served.service.post("observations", {"observations": [served.observation()]}) for _ in range(3)
+        )
+        assert (first["RateLimit"].split(";")[:2], second["RateLimit"].split(";")[:2]) == (
+            ['"intake"', "r=1"],
+            ['"intake"', "r=0"],
+        )
+        problem_of(third, 429, "rate_limited")
+        assert third["Retry-After"] == "1"
+        problem_of(served.service.post("feedback", {}), 429, "rate_limited")
+        body_of(served.service.get("observations"))
+    INTAKE.forget()
+    assert len(stored()) == 2
 
 
 def test_a_call_takes_a_fixed_number_of_queries(served: Served) -> None:
