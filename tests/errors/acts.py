@@ -365,6 +365,7 @@ ACTS: dict[str, Arranged] = {
     "bad_cursor": get("prompts?cursor=x"),
     "bad_limit": get("prompts?limit=0"),
     "bad_name": post("prompts", NEW | {"name": "a b"}),
+    "bad_receipt": get("observations?receipt=x"),
     "bad_request": get("prompts", Host="evil.example"),
     "bad_timestamp": get(f"{FETCH}?_at=yesterday"),
     "bad_value": post("releases", PROMOTE | {"version": "2"}),
@@ -441,9 +442,7 @@ ACTS: dict[str, Arranged] = {
     "hidden_text": lacking({"required_checks": ["hidden-text"]}, content="Hello\u202e"),
     "policy_changed": lacking({}, protect),
     "review_missing": lacking({"required_approvals": 1}),
-    "secrets": lacking(
-        {"required_checks": ["secrets"]}, content="AKIAIOSFODNN7EXAMPLQ and here"
-    ),
+    "secrets": lacking({"required_checks": ["secrets"]}, content="AKIAIOSFODNN7EXAMPLQ and here"),
     "variables": variables,
     "bad_policy": post("channels", {"name": "beta", "policy": {"required_approvals": -1}}),
     "bad_role": content([{"role": "root", "content": "Hi"}]),
