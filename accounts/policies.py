@@ -55,6 +55,12 @@ class Principal:
         """What a person needs a permission for and a key a scope of its own, in the project or on `prompt`."""
         return self.may(permission, prompt) if self.key is None else self._key_opens(scope, prompt)
 
+    def may_report(self, scope: Scope) -> Verdict:
+        """Whether it may report what models answered and what was said of it: services do, each with its key."""
+        if self.key is None:
+            return denied("forbidden", "Services report, with a key; people read what was reported.")
+        return self.may_with_scope(Permission.READ_OBSERVATIONS, scope)
+
     def may_somewhere(self, permission: Permission, scope: Scope | None = None) -> Verdict:
         """Whether it could be allowed on some prompt of the project: what is asked before a request's body is read.
 

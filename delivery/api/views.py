@@ -51,18 +51,22 @@ _PARAMETERS = [
 ]
 
 
-class CountedFetches(DoorView):
-    """What reads prompts with a key is counted as a fetch, and the answer says what is left."""
+class BucketView(DoorView):
+    """What is called with a key is counted in a class of its own, and the answer says what is left."""
 
+    buckets = FETCHES
     left: tuple[Header, ...] = ()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if request.method in self.reading and self.principal.key is not None:
-            bucket = FETCHES.of(self.principal.key)
+        if self.principal.key is not None and self.counts(request.method):
+            bucket = self.buckets.of(self.principal.key)
             taken, self.left = bucket.take()
             if not taken:
-                raise FETCHES.refusal(bucket)
+                raise self.buckets.refusal(bucket)
+
+    def counts(self, method: str | None) -> bool:
+        return method in self.reading
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         final = super().finalize_response(request, response, *args, **kwargs)
@@ -70,7 +74,7 @@ class CountedFetches(DoorView):
         return final
 
 
-class FetchView(CountedFetches, PromptView):
+class FetchView(BucketView, PromptView):
     """One prompt, as its callers get it."""
 
     reading = ("GET", "HEAD", "OPTIONS", "POST")  # POST renders
@@ -102,7 +106,7 @@ class FetchView(CountedFetches, PromptView):
         return Payload(resolved, pinned=selector.number is not None)
 
 
-class PromptsView(CountedFetches, CreatePromptView):
+class PromptsView(BucketView, CreatePromptView):
     """All prompts that the caller may read; with `_version`, each with its payload in one document."""
 
     @extend_schema(

@@ -26,6 +26,11 @@ CODES: Mapping[str, Code] = {
         "Not a prompt name",
         "Use letters, digits and `.` `_` `-`, in parts that are joined by `/`; `detail` has the whole rule.",
     ),
+    "bad_receipt": Code(
+        400,
+        "Not a receipt of this project",
+        "Quote the receipt as the fetch answered it, to the project and with a key that reaches its prompt.",
+    ),
     "bad_request": Code(
         400,
         "The request could not be read",
@@ -128,7 +133,9 @@ CODES: Mapping[str, Code] = {
         413, "The content is too large", "Keep the content, includes expanded, at 256 KiB or less."
     ),
     "too_large": Code(
-        413, "The answer would be too large", "Ask for less at once: narrow it by folder, or go page by page."
+        413,
+        "The answer would be too large",
+        "Ask for less at once: narrow it by folder or by time, or go page by page.",
     ),
     "encoding_not_supported": Code(
         415, "The content encoding is not supported", "Send the body without Content-Encoding."

@@ -10,6 +10,7 @@ FILES = (
     "accounts/sql/guards.sql",
     "prompts/sql/guards.sql",
     "prompts/sql/promotions.sql",
+    "delivery/sql/guards.sql",
 )
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,6 +23,7 @@ _FUNCTION = re.compile(
 _TRIGGER = re.compile(
     r"CREATE (?:OR REPLACE |CONSTRAINT )TRIGGER (?P<name>\w+) (?P<timing>BEFORE|AFTER) (?P<events>[A-Z ]+?) "
     r"ON public\.(?P<table>\w+)(?P<deferred> DEFERRABLE INITIALLY DEFERRED)?\s+"
+    r"(?:REFERENCING NEW TABLE AS (?P<added>\w+) )?"
     r"FOR EACH (?P<level>ROW|STATEMENT) EXECUTE FUNCTION public\.(?P<function>\w+)\(\);"
 )
 _RULE = re.compile(r"^\s*-- \[(?P<name>\w+)\]\n(?P<body>.*?)^\s*-- \[end\]\n", re.DOTALL | re.MULTILINE)
@@ -55,13 +57,17 @@ class Function(NamedTuple):
 
 
 class Trigger(NamedTuple):
-    """`kind` is PostgreSQL's `tgtype`: bits for row or statement, before or after, and the events."""
+    """`kind` is PostgreSQL's `tgtype`: bits for row or statement, before or after, and the events.
+
+    `added` is what a trigger of a whole statement calls the rows that it inserted.
+    """
 
     name: str
     table: str
     function: str
     kind: int
     deferred: bool
+    added: str | None
 
 
 def shipped_sql() -> str:
@@ -121,7 +127,9 @@ def _trigger(match: re.Match[str]) -> Trigger:
     kind = (match["level"] == "ROW") * 1 + (match["timing"] == "BEFORE") * 2
     for event in match["events"].split(" OR "):
         kind |= _EVENT_BITS[event]
-    return Trigger(match["name"], match["table"], match["function"], kind, match["deferred"] is not None)
+    return Trigger(
+        match["name"], match["table"], match["function"], kind, match["deferred"] is not None, match["added"]
+    )
 
 
 def _function_differences(cursor: Cursor, shipped: list[Function]) -> Iterator[str]:
@@ -155,7 +163,7 @@ def _constraint_differences(cursor: Cursor) -> Iterator[str]:
 def _trigger_differences(cursor: Cursor, shipped: list[Trigger]) -> Iterator[str]:
     cursor.execute(
         "SELECT t.tgname, c.relname, p.proname, t.tgtype, t.tginitdeferred, t.tgenabled, "
-        "t.tgqual IS NULL AND t.tgattr = '' FROM pg_trigger t "
+        "t.tgnewtable, t.tgqual IS NULL AND t.tgattr = '' FROM pg_trigger t "
         "JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid "
         "WHERE c.relnamespace = 'public'::regnamespace"
     )
@@ -167,7 +175,7 @@ def _trigger_differences(cursor: Cursor, shipped: list[Trigger]) -> Iterator[str
             yield f"The guard {trigger.name} on {trigger.table} is missing."
         elif row[5] != "A":
             yield f"The guard {trigger.name} on {trigger.table} is switched off."
-        elif row[2:5] != (trigger.function, trigger.kind, trigger.deferred) or not row[6]:
+        elif (*row[2:5], row[6]) != (trigger.function, trigger.kind, trigger.deferred, trigger.added) or not row[7]:
             yield f"The guard {trigger.name} on {trigger.table} was altered."
     guarded = {t.table for t in shipped}
     ours = {(t.name, t.table) for t in shipped}

@@ -1,13 +1,15 @@
 """The one strict JSON parser for every door, and the one way JSON is written for storing and hashing.
 
 Ordinary bodies take the fast path: the standard library's scanner, behind cheap scans of the raw bytes that can only
-err on the side of suspicion. A suspicious body is read a second time, slowly, to tell exactly what is wrong and where.
+err on the side of suspicion. Suspicions are looked into; a body in which something is wrong is read a second time,
+slowly, to tell exactly what and where.
 """
 
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, cast
 
 from promptforge.lib.errors import DomainError, Fault, shorten
@@ -48,8 +50,10 @@ def parse_json(body: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_
     text = _decoded(body)
     _check_depth(body, text, max_depth)
     try:
-        if not _is_suspicious(body):
-            return cast("Json", _FAST.decode(text))
+        if b"\0" not in body and b"\\u0000" not in body:
+            value = (_CAREFUL if _has_large_numbers(body) else _FAST).decode(text)
+            if not (b"\\ud" in body or b"\\uD" in body) or not _SURROGATE.search(_WRITER.encode(value)):
+                return cast("Json", value)
     except _LooksWrong:
         pass
     except json.JSONDecodeError as error:
@@ -67,6 +71,33 @@ def parse_object(body: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MA
             [Fault("", "object_expected", f"This is {kind_of(value)}; a JSON object is expected here.")],
         )
     return value
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """Stands for an element of a list that cannot be used, with what is wrong in it."""
+
+    faults: list[Fault]
+
+
+def parse_rows(body: bytes, name: str, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+    """`parse_object`, in which a fault inside one element of the list `name` costs that element alone.
+
+    In its place stands a `Faulty`. Such faults are duplicate_key, nul_not_allowed, invalid_unicode and
+    number_out_of_range; every other fault concerns the whole body, as in `parse_json`.
+    """
+    try:
+        return parse_object(body, max_bytes=max_bytes)
+    except DomainError as refusal:
+        if not any(fault.pointer.startswith(f"/{name}/") for fault in refusal.faults):
+            raise
+        document = _SLOW.decode(body.decode())
+        rows = [item for key, item in document.pairs if key == name]
+        around = _Pairs([(key, [] if key == name else item) for key, item in document.pairs])
+        if len(rows) != 1 or not isinstance(rows[0], list) or any(_faults(around, ())):
+            raise
+        read = [_row(item, name, index) for index, item in enumerate(rows[0])]
+        return cast("dict[str, Any]", _plain(around)) | {name: read}
 
 
 _WRITER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -134,10 +165,8 @@ def _decoded(body: bytes) -> str:
         ) from None
 
 
-def _is_suspicious(body: bytes) -> bool:
-    """Whether the body may hold a NUL, a lone surrogate or a number out of range: a false alarm costs time only."""
-    if b"\0" in body or b"\\u0000" in body or b"\\ud" in body or b"\\uD" in body:
-        return True
+def _has_large_numbers(body: bytes) -> bool:
+    """Whether a number may be out of range. Ids in hexadecimal look like that too: a false alarm costs time only."""
     # Out of range takes an exponent of three digits or 19 digits in a row, other than behind the point.
     # With every digit made a zero, plain searching finds both fast.
     digits = body.translate(_DIGITS)
@@ -202,7 +231,24 @@ def _constant(_: str) -> Any:
     raise _LooksWrong
 
 
+def _integer_in_range(digits: str) -> int:
+    value = _integer(digits)
+    if isinstance(value, _OutOfRange):
+        raise _LooksWrong
+    return value
+
+
+def _finite(digits: str) -> float:
+    value = _float(digits)
+    if isinstance(value, _OutOfRange):
+        raise _LooksWrong
+    return value
+
+
 _FAST = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+_CAREFUL = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer_in_range, parse_float=_finite
+)
 
 
 @dataclass(frozen=True)
@@ -281,6 +327,11 @@ def _faults(value: Any, path: tuple[str | int, ...]) -> Iterator[Fault]:
                 yield Fault(pointer(*path, key), "duplicate_key", f"The key {shorten(key)} stands twice in one object.")
             seen.add(key)
             yield from _faults(item, (*path, key))
+
+
+def _row(item: Any, name: str, index: int) -> Any:
+    faults = list(islice(_faults(item, (name, index)), MAX_FAULTS))
+    return Faulty(faults) if faults else _plain(item)
 
 
 _TEXT_FAULTS = {

@@ -71,21 +71,25 @@ def refusals() -> Iterator[None]:
 def explain(error: DatabaseError) -> DomainError | None:
     """The refusal that a database error stands for; None when it is a fault of ours."""
     cause = error.__cause__
-    if isinstance(cause, psycopg.Error) and cause.sqlstate:
-        state = cause.sqlstate
-        if state.startswith("23"):
-            return _constraint(cause.diag.constraint_name or "", cause.diag.message_primary or "")
-        if state in (LOCK_NOT_AVAILABLE, DEADLOCK, SERIALIZATION):
-            return DomainError(
-                "unavailable", "Somebody else is changing the same thing. Nothing was written; try again."
-            )
-        if state == DISK_FULL:
-            return DomainError(
-                "storage_full", "The database's disk is full. Nothing was written; what is live stays live."
-            )
-    if isinstance(error, OperationalError):
-        return DomainError("unavailable", "The database does not answer. Nothing was written; try again in a moment.")
-    return None
+    if isinstance(cause, psycopg.Error) and (refusal := explain_driver(cause)):
+        return refusal
+    return _no_answer() if isinstance(error, OperationalError) else None
+
+
+def explain_driver(error: psycopg.Error) -> DomainError | None:
+    """The same of the driver's own error, for what speaks to PostgreSQL without Django."""
+    state = error.sqlstate or ""
+    if state.startswith("23"):
+        return _constraint(error.diag.constraint_name or "", error.diag.message_primary or "")
+    if state in (LOCK_NOT_AVAILABLE, DEADLOCK, SERIALIZATION):
+        return DomainError("unavailable", "Somebody else is changing the same thing. Nothing was written; try again.")
+    if state == DISK_FULL:
+        return DomainError("storage_full", "The database's disk is full. Nothing was written; what is live stays live.")
+    return _no_answer() if isinstance(error, psycopg.OperationalError) else None
+
+
+def _no_answer() -> DomainError:
+    return DomainError("unavailable", "The database does not answer. Nothing was written; try again in a moment.")
 
 
 def _constraint(name: str, message: str) -> DomainError:

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from promptforge.lib.answers import Answer, Header, problem_answer
 from promptforge.lib.errors import CODES, DomainError, Fault, shorten
-from promptforge.lib.json import canonical_json, parse_object, pointer
+from promptforge.lib.json import MAX_BYTES, canonical_json, parse_object, pointer
 from promptforge.lib.refusals import explain
 
 log = logging.getLogger("promptforge.api")
@@ -27,6 +27,7 @@ class StrictJSONParser(BaseParser):
     """Reads a JSON object by the one strict parser of all doors."""
 
     media_type = "application/json"
+    max_bytes = MAX_BYTES
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         assert parser_context is not None
@@ -39,8 +40,11 @@ class StrictJSONParser(BaseParser):
         try:
             body = request.body
         except RequestDataTooBig:
-            raise DomainError("body_too_large", "The body is larger than 1 MiB (1,048,576 bytes).") from None
-        return parse_object(body)
+            raise DomainError("body_too_large", f"The body is larger than {self.max_bytes:,} bytes.") from None
+        return self.read(body)
+
+    def read(self, body: bytes) -> Any:
+        return parse_object(body, max_bytes=self.max_bytes)
 
 
 class CanonicalJSONRenderer(BaseRenderer):

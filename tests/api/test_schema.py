@@ -16,6 +16,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
 from tests.api.conftest import Caller, release
+from tests.api.people import person
 from tests.api.test_problems import OPEN, routes
 from tests.personas import Team
 
@@ -122,6 +123,15 @@ def test_answers_have_the_promised_shapes(team: Team) -> None:
     made = api.post("api-keys", {"name": "x", "scopes": ["prompts:read"]})
     fits(made, "api-keys", "post")
     fits(api.get("api-keys"), "api-keys", "get")
+    service = Caller(team.key("observations:write", "observations:read", "feedback:write"))
+    uid = "0198c0de-7a5e-7000-8000-0123456789ab"
+    rows = [{"id": uid, "prompt": NAME, "version": 2, "channel": "stable", "input": ["x"]}, {"prompt": NAME}]
+    fits(service.post("observations", {"observations": rows}), "observations", "post")
+    fits(service.post("feedback", {"observation": uid, "name": "thumb", "value": True}), "feedback", "post")
+    for reading in (service, person(team, "noor")):
+        fits(reading.get("observations"), "observations", "get")
+        fits(reading.get("feedback"), "feedback", "get")
+        fits(reading.get(f"observations/{uid}"), "observations/{observation_id}", "get")
     fits(api.send("DELETE", f"api-keys/{json.loads(made.content)['id']}"), "api-keys/{key_id}", "delete")
 
 

@@ -34,7 +34,7 @@ class Call:
     path: str = ""
     body: Any = None
     instead: Mapping[str, str] = field(default_factory=dict)
-    success: tuple[int, ...] = (200, 201, 204)
+    success: tuple[int, ...] = (200, 201, 202, 204)
 
 
 _ELSEWHERE = {"billing": "prompt_not_found"}
@@ -197,6 +197,35 @@ TABLE: Mapping[str, Mapping[str, Call]] = {
     },
     "api/v1/members/<str:member_id>/grants": {
         "POST": Call("admin", "api/v1/members/{member}/grants", _GRANT, instead=_NO_KEY),
+    },
+    "api/v1/observations": {
+        "GET": Call(f"{PEOPLE} observations:read beta billing"),
+        "POST": Call("observations:write beta billing", body={"observations": [{"prompt": "x", "version": 1}]}),
+    },
+    "api/v1/observations of a prompt": {
+        "GET": Call(
+            f"{PEOPLE} observations:read beta",
+            "api/v1/observations?prompt={prompt}&channel={channel}",
+            instead=_ELSEWHERE,
+        ),
+    },
+    "api/v1/observations/<str:observation_id>": {
+        "GET": Call(
+            f"{PEOPLE} observations:read beta",
+            "api/v1/observations/{observation}",
+            instead={"billing": "not_found"},
+        ),
+    },
+    "api/v1/feedback": {
+        "GET": Call(f"{PEOPLE} observations:read beta billing"),
+        "POST": Call(
+            "feedback:write beta",
+            body={"observation": "{observation}", "name": "thumb", "value": True},
+            instead={"billing": "not_found"},
+        ),
+    },
+    "api/v1/feedback of a prompt": {
+        "GET": Call(f"{PEOPLE} observations:read beta", "api/v1/feedback?prompt={prompt}", instead=_ELSEWHERE),
     },
     # Whatever else begins with /api/ is nowhere, for everybody alike.
     "api/": {

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 from django.apps import apps
 from django.db import connection, transaction
@@ -25,6 +26,7 @@ from prompts.models import Prompt
 from prompts.shapes import digest_text
 from tests.api.conftest import Caller, release
 from tests.api.people import signed_in
+from tests.guards.test_observations import observation
 from tests.personas import Team, make_team
 
 IDS = {
@@ -57,7 +59,7 @@ def make_world() -> World:
     own = _furnish(shop, "support/greeting", "beta", "guarded")
     foreign = _furnish(rival, "secret/plan", "gamma", "secure")
     callers = _people(shop, rival) | _keys(shop)
-    absent = {"prompt": "secret/plus", "channel": "gemma"}
+    absent = {"prompt": "secret/plus", "channel": "gemma", "observation": str(uuid4())}
     for what, prefix in IDS.items():
         absent[what] = next(
             text for number in range(10**9, 10**9 + 10_000) if len(text := encode(prefix, number)) == len(foreign[what])
@@ -107,6 +109,7 @@ def _furnish(team: Team, name: str, channel: str, guarded: str) -> dict[str, str
     said = {
         "prompt": name,
         "channel": channel,
+        "observation": str(observation(team).uid),
         "digest": digest_text(promotion.diff_digest),
         "tomorrow": (now + timedelta(hours=20)).isoformat(),
     }
@@ -167,7 +170,7 @@ def everything() -> list[tuple[str, int]]:
     """How many rows every table of ours holds, but for the counted writes and the sessions; and the generations."""
     tables = sorted(
         model._meta.db_table
-        for label in ("accounts", "prompts", "events")
+        for label in ("accounts", "prompts", "events", "delivery")
         for model in apps.get_app_config(label).get_models()
         if model.__name__ != "WriteBucket"
     )

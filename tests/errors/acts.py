@@ -365,6 +365,7 @@ ACTS: dict[str, Arranged] = {
     "bad_cursor": get("prompts?cursor=x"),
     "bad_limit": get("prompts?limit=0"),
     "bad_name": post("prompts", NEW | {"name": "a b"}),
+    "bad_receipt": get("observations?receipt=x"),
     "bad_request": get("prompts", Host="evil.example"),
     "bad_timestamp": get(f"{FETCH}?_at=yesterday"),
     "bad_value": post("releases", PROMOTE | {"version": "2"}),

@@ -35,6 +35,7 @@ from tests.guards.attacks import (
     run,
     two_roles,
 )
+from tests.guards.test_observations import feedback, observation
 from tests.personas import Team
 
 SQL = guards.shipped_sql()
@@ -86,6 +87,8 @@ def everything(careful_team: Team) -> Team:
         reason="Holidays",
         created_by=team.cleo.user,
     )
+    said = observation(team)
+    feedback(team, observation=said.uid)
     return team
 
 

@@ -30,6 +30,7 @@ class Entry(NamedTuple):
 ACCOUNTS, EVENTS, FROZEN = "test_accounts.py::", "test_events.py::", "test_frozen.py::"
 LEDGER, PROMOTIONS = "test_heads_and_ledger.py::", "test_policies_and_promotions.py::"
 VERSIONS, BYPASSES = "test_versions.py::", "test_bypasses.py::"
+OBSERVATIONS = "test_observations.py::"
 
 RULES = {
     "read_committed": Entry(BYPASSES + "test_nothing_is_decided_on_a_snapshot[release]"),
@@ -103,6 +104,8 @@ RULES = {
     "break_glass_reason": Entry(LEDGER + "test_breaking_glass_takes_a_long_reason[too short]"),
     "break_glass_right": Entry(LEDGER + "test_breaking_glass_takes_a_grant_that_holds[grant]"),
     "break_glass_moves": Entry(LEDGER + "test_breaking_glass_moves_something"),
+    "observation_of_its_project": Entry(OBSERVATIONS + "test_an_observation_names_its_own_project_s_things[version]"),
+    "feedback_of_its_observation": Entry(OBSERVATIONS + "test_feedback_is_about_its_own_project[foreign]"),
 }
 
 # Triggers that refuse by a rule of their function, or derive what the test misses; the walls follow below.
@@ -147,6 +150,8 @@ TRIGGERS = {
     "dismissal_insert": Entry(PROMOTIONS + "test_only_who_may_release_dismisses[ada]"),
     "check_insert": Entry(PROMOTIONS + "test_nobody_stores_a_check_that_nothing_owns"),
     "schedule_insert": Entry(PROMOTIONS + "test_only_an_open_promotion_is_scheduled"),
+    "observation_insert": Entry(OBSERVATIONS + "test_an_observation_names_its_own_project_s_things[prompt]"),
+    "feedback_insert": Entry(OBSERVATIONS + "test_feedback_is_about_its_own_project[absent]"),
 }
 
 # Walls: one attack a kind, aimed at each table alone.
