@@ -104,7 +104,7 @@ def _until_made(chance, callers, asked, version) -> dict:
 
 
 def ending_keys(team: Team, servers: list[WebServer]) -> Callable[[History, int], None]:
-    """After every twentieth move: a key is used on every server, revoked on one, and to be refused by all from then on."""
+    """After every twentieth move a key is used everywhere, revoked on one server, and to be refused by all."""
     admin = servers[0].caller(team.key("manage"))
 
     def end_a_key(history: History, revision: int) -> None:
