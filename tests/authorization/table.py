@@ -198,6 +198,15 @@ TABLE: Mapping[str, Mapping[str, Call]] = {
     "api/v1/members/<str:member_id>/grants": {
         "POST": Call("admin", "api/v1/members/{member}/grants", _GRANT, instead=_NO_KEY),
     },
+    # Keys alone come in by this door; whoever signed in is nobody there.
+    "api/public/v2/prompts": {
+        "GET": Call("prompts:read beta billing"),
+        "OPTIONS": Call(KEYS),
+    },
+    "api/public/v2/prompts/<path:name>": {
+        "GET": Call("prompts:read", "api/public/v2/prompts/{prompt}", instead=_FETCH),
+        "OPTIONS": Call(KEYS, "api/public/v2/prompts/{prompt}"),
+    },
     # Whatever else begins with /api/ is nowhere, for everybody alike.
     "api/": {
         method: Call("", "api/v1/nowhere", instead=_NOTHING)
