@@ -1,5 +1,6 @@
 """Who is asking: an API key or a signed-in person, and in which project."""
 
+import base64
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -15,6 +16,7 @@ from accounts.models import ApiKey, Project, User
 from accounts.policies import Principal
 from promptforge.lib import logs
 from promptforge.lib.errors import DomainError, shorten
+from promptforge.lib.tokens import public_id_of
 
 PROJECT_HEADER = "PromptForge-Project"
 
@@ -37,6 +39,23 @@ def bearer_token(header: str) -> str:
     return text.strip()
 
 
+def basic_key(header: str | None) -> str:
+    """The text of the key in a Basic header: its public id is the user, the whole key the password."""
+    scheme, _, coded = (header or "").partition(" ")
+    try:
+        user, colon, text = base64.b64decode(coded.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        user, colon, text = "", "", ""
+    if scheme.lower() != "basic" or not colon:
+        raise DomainError(
+            "not_authenticated",
+            "Send HTTP Basic with an API key: its id (`pf_<env>_<id>_…`) as the user, the whole key as the password.",
+        )
+    if public_id_of(text) not in (None, user):
+        raise DomainError("key_unknown", f"The user is not the id of this key. Send {public_id_of(text)} as the user.")
+    return text
+
+
 def not_signed_in() -> DomainError:
     return DomainError("not_authenticated", "Send an API key as `Authorization: Bearer …`, or sign in.")
 
@@ -54,6 +73,18 @@ class KeyAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
+
+
+class BasicKeyAuthentication(KeyAuthentication):
+    """HTTP Basic with a key, as Langfuse's clients send it; nobody gets in by a session."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiKey]:
+        refuse_key_in_url(request._request.path, request._request.META.get("QUERY_STRING", ""))  # noqa: SLF001
+        key = recognise_key(basic_key(request.headers.get("Authorization")))
+        return key.service_account, key
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Basic"
 
 
 class SessionAuthentication(BaseAuthentication):
@@ -132,6 +163,14 @@ class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer", "bearerFormat": "pf_<env>_<id>_<secret>"}
+
+
+class BasicKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "accounts.authentication.BasicKeyAuthentication"
+    name = "basic"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "basic"}
 
 
 class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

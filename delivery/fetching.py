@@ -75,17 +75,16 @@ def _check_user(user: str | None) -> None:
         raise DomainError("bad_value", f"_user has {len(user)} characters; {LONGEST_USER} are the most.")
 
 
+def receipt_of(resolved: Resolved) -> str:
+    """What names this state in an observation: version, channel and revision, signed."""
+    channel = None if resolved.channel is None else resolved.channel.pk
+    prompt = resolved.prompt
+    return write_receipt(Receipt(prompt.project_id, prompt.pk, resolved.version.pk, channel, resolved.revision, None))
+
+
 def served_body(resolved: Resolved) -> dict[str, Any]:
     """What a fetch answers, unrendered: the same for the same state."""
     version, channel = resolved.version, resolved.channel
-    receipt = Receipt(
-        resolved.prompt.project_id,
-        resolved.prompt.pk,
-        version.pk,
-        None if channel is None else channel.pk,
-        resolved.revision,
-        None,
-    )
     return {
         "name": resolved.prompt.name,
         "version": version.number,
@@ -98,15 +97,14 @@ def served_body(resolved: Resolved) -> dict[str, Any]:
         "config": version.config_object,
         "digest": digest_text(version.digest),
         "arm": None,
-        "receipt": write_receipt(receipt),
+        "receipt": receipt_of(resolved),
     }
 
 
-class Payload:
-    """One state of one prompt as it is sent, written once; what rendering takes is made at the first rendering."""
+class Written:
+    """One state of one prompt as it is sent, written once: whole, or as 304 to whoever has it already."""
 
-    def __init__(self, resolved: Resolved, *, pinned: bool) -> None:
-        body = canonical_json(served_body(resolved)).encode()
+    def __init__(self, resolved: Resolved, body: bytes, *, pinned: bool) -> None:
         self.state: tuple[Header, ...] = (
             _FOR_EVER if pinned else _FOR_NOW,
             _VARY,
@@ -121,11 +119,22 @@ class Payload:
         self.etag = etag_of(body)
         self._unchanged = conditional(body, self.etag, *self.state)
 
+    def unless(self, known: bytes | None) -> Answer:
+        """The answer; `known` is the request's If-None-Match."""
+        return self._unchanged if known is not None and is_known(self.etag, known) else self.whole
+
+
+class Payload(Written):
+    """What a fetch gets; what rendering takes is made at the first rendering."""
+
+    def __init__(self, resolved: Resolved, *, pinned: bool) -> None:
+        super().__init__(resolved, canonical_json(served_body(resolved)).encode(), pinned=pinned)
+
     def answer(self, asked: Asked, known: bytes | None) -> Answer:
         """What this fetch gets; `known` is its If-None-Match."""
         if asked.renders:
             return self.rendered(self._form.read(asked.values), {}, strict=asked.strict, known=known)
-        return self._unchanged if known is not None and is_known(self.etag, known) else self.whole
+        return self.unless(known)
 
     def rendered(
         self, values: Mapping[str, Any], messages: Mapping[str, Any], *, strict: bool, known: bytes | None = None

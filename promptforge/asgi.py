@@ -12,7 +12,7 @@ from django.core.asgi import get_asgi_application
 from django.utils.module_loading import import_string
 
 from promptforge.lib import metrics
-from promptforge.lib.answers import Header, problem_answer
+from promptforge.lib.answers import Header, refusal_answer
 from promptforge.lib.errors import DomainError
 from promptforge.lib.request_ids import request_id
 
@@ -140,7 +140,7 @@ def _replay(body: bytes, receive: Any) -> Any:
 
 async def _refuse(scope: Any, send: Any, error: DomainError, *headers: Header) -> None:
     own_id = request_id(dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1"))
-    answer = problem_answer(error, own_id)
+    answer = refusal_answer(error, own_id, scope["path"])
     all_headers = [*answer.headers, (b"x-request-id", own_id.encode()), *headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": all_headers})
     await send({"type": "http.response.body", "body": answer.body})

@@ -1,6 +1,7 @@
 """The serving engine: who asks, what they get, and whether memory may be believed, without Django in between."""
 
 import hashlib
+from functools import partial
 
 import psycopg
 from django.db import connections
@@ -9,14 +10,16 @@ from django.utils import timezone
 from accounts.actions.api_keys import check_standing, key_malformed, key_unknown, proves
 from accounts.models import ApiKey
 from accounts.policies import Principal
-from delivery.fetching import Payload
+from delivery import langfuse
+from delivery.fetching import Payload, Written
 from delivery.serving.freshness import Freshness, Serving
 from delivery.serving.loader import Loader
 from delivery.serving.snapshot import Known, Snapshot
 from promptforge.lib.errors import DomainError
 from promptforge.lib.tokens import public_id_of
 from promptforge.lib.verdicts import require
-from prompts.resolving import Resolved, stands_for, within_reach
+from prompts.models import Channel
+from prompts.resolving import stands_for, within_reach
 from prompts.selectors import Selector
 
 PAYLOAD_BYTES = 32 * 1024 * 1024
@@ -64,33 +67,39 @@ class Engine:
         Raises DomainError: key_scope, prompt_not_found, version_not_found, channel_not_found, channel_empty;
         unavailable when memory may be old, unless a number was asked for or the project allows it.
         """
-        if not fresh and selector.number is None and not principal.project.serves_stale:
-            raise DomainError(
-                "unavailable", "The database does not answer, so nobody knows what is live. Try again in a moment."
-            )
+        _require_truth(principal, selector, fresh=fresh)
         require(principal.may_select(selector.word))
-        known = await self._known(principal, name)
-        prompt = within_reach(principal, None if known is None else known.prompt, name)
-        assert known is not None
-        if known.may_have(selector.number):
-            assert selector.number is not None
-            await self.loader.number(known, selector.number)
-        return await self._payload(stands_for(prompt, selector, known), pinned=selector.number is not None)
+        known = await self._within_reach(principal, name, selector)
+        resolved = stands_for(known.prompt, selector, known)
+        channel, pinned = _id_of(resolved.channel), selector.number is not None
+        own, kept = (resolved.version.id, channel, resolved.revision, pinned), self.snapshot.payloads
+        return kept.get(own) or await self.loader.written(resolved, own, kept, partial(Payload, pinned=pinned))
+
+    async def labelled(self, principal: Principal, name: str, selector: Selector, *, fresh: bool) -> Written:
+        """The same with the labels of all channels, as Langfuse's clients read it; refusals as of `payload`."""
+        _require_truth(principal, selector, fresh=fresh)
+        known = await self._within_reach(principal, name, selector)
+        resolved = langfuse.choose(principal, selector, known)
+        own, kept = (resolved.version.id, _id_of(resolved.channel), known.state), self.snapshot.labelled
+        return kept.get(own) or await self.loader.written(resolved, own, kept, partial(langfuse.write, standing=known))
 
     def close(self) -> None:
         self.freshness.close()
         self.loader.close()
 
-    async def _known(self, principal: Principal, name: str) -> Known | None:
+    async def _within_reach(self, principal: Principal, name: str, selector: Selector) -> Known:
+        """The prompt, and of its versions the one of that number, if the principal may read it."""
         state = self.snapshot.projects.get(principal.project.id)
         if state is not None and name in state.prompts:
-            return state.prompts[name]
-        return await self.loader.prompt(principal.project.id, name)
-
-    async def _payload(self, resolved: Resolved, *, pinned: bool) -> Payload:
-        channel = None if resolved.channel is None else resolved.channel.id
-        name = (resolved.version.id, channel, resolved.revision, pinned)
-        return self.snapshot.payloads.get(name) or await self.loader.payload(resolved, name)
+            known = state.prompts[name]
+        else:
+            known = await self.loader.prompt(principal.project.id, name)
+        within_reach(principal, None if known is None else known.prompt, name)
+        assert known is not None
+        if known.may_have(selector.number):
+            assert selector.number is not None
+            await self.loader.number(known, selector.number)
+        return known
 
     def _remembered(self, text: str) -> Principal | None:
         public_id = self.snapshot.proven.get(hashlib.sha256(text.encode()).digest())
@@ -111,3 +120,15 @@ class Engine:
     def _is_current(self, row: Serving) -> bool:
         state = self.snapshot.projects.get(row.project)
         return state is not None and state.generation == row.generation and state.epoch == row.epoch
+
+
+def _require_truth(principal: Principal, selector: Selector, *, fresh: bool) -> None:
+    """Refuse what memory alone cannot know: which version is live, while PostgreSQL is gone."""
+    if not fresh and selector.number is None and not principal.project.serves_stale:
+        raise DomainError(
+            "unavailable", "The database does not answer, so nobody knows what is live. Try again in a moment."
+        )
+
+
+def _id_of(channel: Channel | None) -> int | None:
+    return None if channel is None else channel.id

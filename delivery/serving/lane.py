@@ -1,48 +1,36 @@
 """The lane in front of Django: plain fetches, answered from memory that was checked after the request had arrived.
 
 It takes what it knows how to answer byte for byte as Django's views would, and leaves the rest to them: sessions,
-other methods, `_at`, addresses that are no UTF-8, and hosts that are not ours.
+other methods, `_at`, sources, addresses that are no UTF-8, and hosts that are not ours.
 """
 
 import logging
 import time
-from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, unquote_to_bytes
+from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 from django.utils.csp import build_policy
 
-from accounts.authentication import bearer_token, not_signed_in, refuse_key_in_url
+from accounts.authentication import refuse_key_in_url
 from accounts.roles import Permission
-from delivery.fetching import Asked, read_query
+from delivery import fetching, langfuse
 from delivery.limits import FETCHES
+from delivery.serving.doors import Door, Fetch, LangfuseDoor, NativeDoor
 from delivery.serving.engine import Engine, key_of
 from promptforge.lib import logs, metrics
-from promptforge.lib.answers import Answer, Header, problem_answer
+from promptforge.lib.answers import Answer, Header, refusal_answer
 from promptforge.lib.errors import DomainError
 from promptforge.lib.request_ids import request_id
 from promptforge.lib.verdicts import require
 
 log = logging.getLogger("promptforge.serving")
 
-PROMPTS = "/api/v1/prompts/"
 _LONGEST_QUERY = 16_384
-_MOST_REMEMBERED = 1_000
+_MOST_HOSTS = 1_000
 # Whoever sends one of these wants what only Django's views do.
 _FOR_DJANGO = frozenset({b"promptforge-project", b"transfer-encoding", b"content-encoding"})
-_STALE: Header = (b"promptforge-stale", b"true")
-_BY_COOKIE: Header = (b"vary", b"Cookie")
-
-
-class Request(NamedTuple):
-    """A fetch as it arrived, for the lane to answer."""
-
-    name: str
-    query: bytes
-    authorization: str | None
-    known: bytes | None
-    id: str
 
 
 class Lane:
@@ -50,41 +38,52 @@ class Lane:
 
     def __init__(self) -> None:
         self.engine = Engine()
+        self.doors: tuple[Door[Any], ...] = (NativeDoor(fetching.Asked()), LangfuseDoor(langfuse.Asked()))
         self._standing = _standing_headers()
         self._hosts: set[bytes] = set()
         self._https_only = settings.SECURE_SSL_REDIRECT
-        self._asked: dict[bytes, Asked] = {b"": Asked()}
 
     async def serve(self, scope: Any, send: Any) -> bool:
         """Answer the request if it is for the lane; False when Django is to answer it, and nothing was sent."""
+        if scope["method"] not in ("GET", "HEAD"):
+            return False
+        path: str = scope["path"]
+        for door in self.doors:
+            if path.startswith(door.path):
+                return await self._through(door, path[len(door.path) :], scope, send)
+        return False
+
+    async def _through(self, door: Door[Any], name: str, scope: Any, send: Any) -> bool:
         begun = time.perf_counter()
-        request = self._read(scope)
-        if request is None:
+        fetch = self._read(door, name, scope)
+        if fetch is None:
             return False
         try:
-            answered = await self._answer(request)
+            answered = await self._answer(door, fetch)
         except Exception:
-            with logs.bound(request_id=request.id):
+            with logs.bound(request_id=fetch.id):
                 log.exception("the lane could not answer; Django does")
             return False
         if answered is None:
             return False
         answer, more = answered
-        headers = [*answer.headers, *more, *self._standing, (b"x-request-id", request.id.encode())]
+        headers = [
+            *answer.headers,
+            *more,
+            *self._standing,
+            (b"allow", door.allow),
+            (b"x-request-id", fetch.id.encode()),
+        ]
         if answer.status != 304:
             headers.append((b"content-length", b"%d" % len(answer.body)))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
-        metrics.count("fast", "fetch", answer.status, time.perf_counter() - begun)
+        metrics.count("fast", door.route, answer.status, time.perf_counter() - begun)
         return True
 
-    def _read(self, scope: Any) -> Request | None:
-        path: str = scope["path"]
-        if not path.startswith(PROMPTS) or scope["method"] not in ("GET", "HEAD"):
-            return None
-        given = scope["headers"]
+    def _read(self, door: Door[Any], name: str, scope: Any) -> Fetch | None:
+        given, query = scope["headers"], scope["query_string"]
         headers = dict(given)
-        name, query = path[len(PROMPTS) :], scope["query_string"]
         if (
             len(headers) != len(given)  # a header twice
             or not _FOR_DJANGO.isdisjoint(headers)
@@ -94,13 +93,13 @@ class Lane:
             or "\ufffd" in name
             or not self._is_ours(headers)
             or not _accepts_json(headers.get(b"accept"))
-            or not (query in self._asked or _is_plain(query))
+            or not (door.remembers(query) or _is_plain(query))
         ):
             return None
         authorization = headers.get(b"authorization")
         if authorization is None and b"cookie" in headers:
             return None
-        return Request(
+        return Fetch(
             name,
             query,
             None if authorization is None else authorization.decode("latin-1"),
@@ -108,37 +107,22 @@ class Lane:
             request_id(headers.get(b"x-request-id", b"").decode("latin-1")),
         )
 
-    async def _answer(self, request: Request) -> tuple[Answer, tuple[Header, ...]] | None:
+    async def _answer(self, door: Door[Any], fetch: Fetch) -> tuple[Answer, tuple[Header, ...]] | None:
         """The answer and what else to tell with it; None when Django is to answer."""
         more: tuple[Header, ...] = ()
         try:
-            refuse_key_in_url(request.name, request.query.decode("latin-1"))
-            if request.authorization is None:
-                return problem_answer(not_signed_in(), request.id), (_BY_COOKIE,)
-            caller, fresh = await self.engine.admit(bearer_token(request.authorization))
+            refuse_key_in_url(fetch.name, fetch.query.decode("latin-1"))
+            more = door.without_key if fetch.authorization is None else ()
+            caller, fresh = await self.engine.admit(door.key(fetch.authorization))
             bucket = FETCHES.of(key_of(caller))
             taken, more = bucket.take()
             if not taken:
                 raise FETCHES.refusal(bucket)
             require(caller.may_somewhere(Permission.READ))
-            asked = self._query(request.query)
-            if asked.at is not None:
-                return None
-            payload = await self.engine.payload(caller, request.name, asked.selector, fresh=fresh)
-            if not fresh and asked.selector.number is None:
-                metrics.STALE.inc()
-                more += (_STALE,)
-            return payload.answer(asked, request.known), more
+            answer = await door.answer(self.engine, caller, fetch, fresh=fresh)
+            return None if answer is None else (answer, more)
         except DomainError as error:
-            return problem_answer(error, request.id), more
-
-    def _query(self, query: bytes) -> Asked:
-        asked = self._asked.get(query)
-        if asked is None:
-            asked = read_query(parse_qsl(query.decode("ascii"), keep_blank_values=True))
-            if not asked.values and len(self._asked) < _MOST_REMEMBERED:
-                self._asked[query] = asked
-        return asked
+            return refusal_answer(error, fetch.id, door.path), more
 
     def _is_ours(self, headers: dict[bytes, bytes]) -> bool:
         """Whether the host is one of ours and, in production, the proxy says that it was asked by HTTPS."""
@@ -151,7 +135,7 @@ class Lane:
             domain, _ = split_domain_port(host.decode("latin-1"))
             if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
                 return False
-            if len(self._hosts) < _MOST_REMEMBERED:
+            if len(self._hosts) < _MOST_HOSTS:
                 self._hosts.add(host)
         return True
 
@@ -175,7 +159,6 @@ def _accepts_json(accept: bytes | None) -> bool:
 def _standing_headers() -> tuple[Header, ...]:
     """What Django's middleware and views put on every answer of the API."""
     headers = {
-        "allow": "GET, POST, PATCH, HEAD, OPTIONS",
         "x-frame-options": settings.X_FRAME_OPTIONS,
         "content-security-policy": build_policy(settings.SECURE_CSP),
         "x-content-type-options": "nosniff",

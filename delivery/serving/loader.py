@@ -6,6 +6,7 @@ Because loading and dropping never overlap, a row that was read before a change 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -13,12 +14,12 @@ from psycopg.rows import dict_row
 
 from accounts.models import ApiKey, Project, User
 from accounts.policies import Principal
-from delivery.fetching import Payload
+from delivery.fetching import Written
 from delivery.serving.freshness import Serving
-from delivery.serving.snapshot import Known, PayloadName, ProjectState, Snapshot
+from delivery.serving.snapshot import Known, Payloads, ProjectState, Snapshot
 from promptforge.lib import metrics
 from promptforge.lib.errors import DomainError
-from prompts.models import Channel, Prompt, PromptVersion
+from prompts.models import Channel, Prompt, PromptVersion, Release
 from prompts.resolving import Live, Resolved
 
 _MOST_WAITING = 1_000
@@ -33,18 +34,22 @@ _KEY = """
     WHERE k.public_id = %s
 """
 _PROMPT = """
-    SELECT p.id, p.name, p.project_id, newest.id AS newest_id, newest.number AS newest_number,
-        c.id AS channel_id, c.name AS channel, h.revision, v.id AS version_id, v.number
+    SELECT p.id, p.name, p.project_id, p.tags, newest.id AS newest_id, newest.number AS newest_number,
+        c.id AS channel_id, c.name AS channel, h.revision, r.at, v.id AS version_id, v.number
     FROM public.prompts_prompt p
     LEFT JOIN LATERAL (SELECT id, number FROM public.prompts_promptversion WHERE prompt_id = p.id
         ORDER BY number DESC LIMIT 1) newest ON true
     LEFT JOIN public.prompts_head h ON h.prompt_id = p.id
     LEFT JOIN public.prompts_channel c ON c.id = h.channel_id
+    LEFT JOIN public.prompts_release r ON r.id = h.release_id
     LEFT JOIN public.prompts_promptversion v ON v.id = h.version_id
     WHERE p.project_id = %s AND p.name = %s
 """
 _NUMBER = "SELECT id, number FROM public.prompts_promptversion WHERE prompt_id = %s AND number = %s"
-_CONTENT = "SELECT id, number, type, content, variables, config, digest FROM public.prompts_promptversion WHERE id = %s"
+_CONTENT = """
+    SELECT id, number, type, content, variables, config, message, author_id, created_at, digest
+    FROM public.prompts_promptversion WHERE id = %s
+"""
 _CHANGES = """
     SELECT s.project_id, s.generation, s.epoch, c.kind, c.subject_id
     FROM public.events_serving s
@@ -84,17 +89,18 @@ class Loader:
 
         await self._in_turn(load)
 
-    async def payload(self, resolved: Resolved, name: PayloadName) -> Payload:
-        """What a version is sent as; versions never change, so neither does this."""
+    async def written[Name, Kind: Written](
+        self, resolved: Resolved, name: Name, kept: Payloads[Name, Kind], write: Callable[[Resolved], Kind]
+    ) -> Kind:
+        """What `write` makes of a version with its content, kept under its name; versions never change."""
 
-        async def load(connection: Connection) -> Payload:
+        async def load(connection: Connection) -> Kind:
             row = await _one(connection, _CONTENT, [resolved.version.id])
             assert row is not None
-            whole = Resolved(resolved.prompt, PromptVersion(**row), resolved.channel, resolved.revision)
-            payload = Payload(whole, pinned=name[-1])
-            self._snapshot.payloads.put(name, payload)
-            metrics.PAYLOAD_BYTES.set(self._snapshot.payloads.size)
-            return payload
+            written = write(replace(resolved, version=PromptVersion(**row)))
+            kept.put(name, written)
+            metrics.PAYLOAD_BYTES.set(self._snapshot.payloads.size + self._snapshot.labelled.size)
+            return written
 
         return await self._in_turn(load)
 
@@ -209,13 +215,14 @@ async def _one(connection: Connection, query: str, values: list[Any]) -> dict[st
 
 def _known(rows: list[dict[str, Any]]) -> Known:
     first = rows[0]
-    prompt = Prompt(id=first["id"], name=first["name"], project_id=first["project_id"])
+    prompt = Prompt(id=first["id"], name=first["name"], project_id=first["project_id"], tags=first["tags"])
     newest = None if first["newest_id"] is None else PromptVersion(id=first["newest_id"], number=first["newest_number"])
     channels = {
         row["channel"]: Live(
             Channel(id=row["channel_id"], name=row["channel"]),
             row["revision"],
             None if row["version_id"] is None else PromptVersion(id=row["version_id"], number=row["number"]),
+            None if row["version_id"] is None else Release(at=row["at"]),
         )
         for row in rows
         if row["channel"] is not None

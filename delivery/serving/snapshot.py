@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from accounts.policies import Principal
-from delivery.fetching import Payload
+from delivery.fetching import Payload, Written
 from prompts.models import Prompt, PromptVersion
 from prompts.resolving import Live
 
@@ -17,6 +17,9 @@ _MOST_ABSENT = 10_000
 _PAYLOAD_OVERHEAD = 2_000  # bytes of headers and objects around a body
 
 type PayloadName = tuple[int, int | None, int | None, bool]  # version, channel, revision, pinned
+# Version, channel, and the state of the whole prompt, for what depends on its other channels too. A state that has
+# passed is never asked for again, so what was written for it is the first to be dropped.
+type LabelledName = tuple[int, int | None, object]
 
 
 @dataclass(slots=True)
@@ -27,6 +30,7 @@ class Known:
     newest: PromptVersion | None
     channels: dict[str, Live]
     numbers: dict[int, PromptVersion] = field(default_factory=dict)
+    state: object = field(default_factory=object)  # which state of the prompt this is: no other is equal
 
     def version(self, number: int | None) -> PromptVersion | None:
         return self.newest if number is None else self.numbers.get(number)
@@ -92,7 +96,8 @@ class Snapshot:
         self.projects: dict[int, ProjectState] = {}
         self.callers: dict[str, Principal] = {}  # by the public id of their key
         self.proven: dict[bytes, str] = {}  # digest of a key's text that was verified -> its public id
-        self.payloads = Payloads(payload_bytes)
+        self.payloads: Payloads[PayloadName, Payload] = Payloads(payload_bytes)
+        self.labelled: Payloads[LabelledName, Written] = Payloads(payload_bytes)
 
     def forget_key(self, key_id: int) -> None:
         for public_id, caller in self.callers.items():
@@ -108,21 +113,21 @@ class Snapshot:
         self.callers = {i: caller for i, caller in self.callers.items() if caller.project.id != project}
 
 
-class Payloads:
+class Payloads[Name, Kind: Written]:
     """Written payloads, the least recently served ones dropped beyond `limit` bytes. They are immutable."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.size = 0
-        self._rows: OrderedDict[PayloadName, Payload] = OrderedDict()
+        self._rows: OrderedDict[Name, Kind] = OrderedDict()
 
-    def get(self, name: PayloadName) -> Payload | None:
+    def get(self, name: Name) -> Kind | None:
         payload = self._rows.get(name)
         if payload is not None:
             self._rows.move_to_end(name)
         return payload
 
-    def put(self, name: PayloadName, payload: Payload) -> None:
+    def put(self, name: Name, payload: Kind) -> None:
         if name not in self._rows:
             self.size += _weight(payload)
         self._rows[name] = payload
@@ -131,5 +136,5 @@ class Payloads:
             self.size -= _weight(dropped)
 
 
-def _weight(payload: Payload) -> int:
+def _weight(payload: Written) -> int:
     return len(payload.whole.body) + _PAYLOAD_OVERHEAD

@@ -14,7 +14,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from promptforge.lib.answers import Answer, Header, problem_answer
+from promptforge.lib.answers import Answer, Header, refusal_answer
 from promptforge.lib.errors import CODES, DomainError, Fault, shorten
 from promptforge.lib.json import MAX_BYTES, canonical_json, parse_object, pointer
 from promptforge.lib.refusals import explain
@@ -186,8 +186,8 @@ _FAULT_OF_OURS = DomainError(
 
 # --- Refusals --------------------------------------------------------------------------------------------------------
 def problem(request: HttpRequest, error: DomainError) -> HttpResponse:
-    """An RFC 9457 answer for a refusal."""
-    return http_response(problem_answer(error, request.META.get("promptforge.request_id", "")))
+    """The answer for a refusal, in the form of the door that was asked."""
+    return http_response(refusal_answer(error, request.META.get("promptforge.request_id", ""), request.path))
 
 
 def http_response(answer: Answer) -> HttpResponse:

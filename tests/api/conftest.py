@@ -1,6 +1,7 @@
 """A caller of the REST API, and what every refusal of it looks like."""
 
 import json
+from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -43,6 +44,11 @@ class Caller:
     def fetch(self, prompt: str, headers: dict[str, str] | None = None, /, **parameters: str):
         """Parameters as keywords: `_version="latest"`, `customer_name="Noor"`."""
         return self.get(f"prompts/{quote(prompt)}", parameters, **(headers or {}))
+
+
+def basic(key: str, user: str | None = None) -> str:
+    """An Authorization header by which Langfuse's clients send a key: its id as the user, all of it as the password."""
+    return "Basic " + b64encode(f"{key.split('_')[2] if user is None else user}:{key}".encode()).decode()
 
 
 def body_of(response: HttpResponse, status: int = 200) -> Any:

@@ -227,6 +227,15 @@ TABLE: Mapping[str, Mapping[str, Call]] = {
     "api/v1/feedback of a prompt": {
         "GET": Call(f"{PEOPLE} observations:read beta", "api/v1/feedback?prompt={prompt}", instead=_ELSEWHERE),
     },
+    # Keys alone come in by this door; whoever signed in is nobody there.
+    "api/public/v2/prompts": {
+        "GET": Call("prompts:read beta billing"),
+        "OPTIONS": Call(KEYS),
+    },
+    "api/public/v2/prompts/<path:name>": {
+        "GET": Call("prompts:read", "api/public/v2/prompts/{prompt}", instead=_FETCH),
+        "OPTIONS": Call(KEYS, "api/public/v2/prompts/{prompt}"),
+    },
     # Whatever else begins with /api/ is nowhere, for everybody alike.
     "api/": {
         method: Call("", "api/v1/nowhere", instead=_NOTHING)

@@ -1,6 +1,7 @@
 """Both lanes say the same: status, headers and bytes, for requests of every kind."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
@@ -16,13 +17,17 @@ from prompts.actions.channels import add_channel
 from prompts.actions.prompts import change_prompt
 from prompts.actions.releases import rollback
 from prompts.actions.versions import create_prompt, save_version
-from prompts.models import Channel
-from tests.api.conftest import release
+from prompts.models import Channel, Prompt
+from tests.api.conftest import basic, release
 from tests.personas import Team, make_team
 from tests.serving.conftest import Answered, BothLanes
 
 PROMPTS = "/api/v1/prompts/"
+LANGFUSE = "/api/public/v2/prompts/"
 CHAT = [{"role": "system", "content": "Speak {{language}}."}, {"placeholder": "history"}]
+
+
+type Request = tuple[str, str, str, dict[str, str]]  # path, query, method, headers
 
 
 @dataclass
@@ -154,7 +159,7 @@ OURS = [
 ]
 
 
-def some_request(random: Random, world: World, etags: list[str]) -> tuple[str, str, str, dict[str, str]]:
+def some_request(random: Random, world: World, etags: list[str]) -> Request:
     name = quote(random.choice(world.names), safe=random.choice(["/", ""]))
     pairs: list[tuple[str, str]] = []
     if random.random() < 0.7:
@@ -184,11 +189,44 @@ def some_request(random: Random, world: World, etags: list[str]) -> tuple[str, s
     return PROMPTS + name, query, random.choice(["GET", "GET", "GET", "HEAD"]), headers
 
 
-def compare(lanes: BothLanes, world: World, seed: int, count: int) -> dict[str, set[int]]:
+LANGFUSE_PAIRS = [
+    *(("label", label) for label in ("production", "production", "stable", "staging", "latest")),
+    *(("label", label) for label in ("nowhere", "pinned", "1", "Prod_EU", "", "x" * 300)),
+    *(("version", text) for text in ("1", "2", "3", "9", "0", "x", "01", "-1", "", "2147483648", "9" * 5000)),
+    *(("resolve", text) for text in ("true", "false", "false", "false", "1")),
+    ("limit", "1"),
+    ("_at", "2026-01-01T00:00:00Z"),
+]
+
+
+def some_langfuse_request(random: Random, world: World, etags: list[str]) -> Request:
+    name = quote(random.choice(world.names), safe=random.choice(["/", "", ""]))
+    pairs = random.sample(LANGFUSE_PAIRS, random.choice([0, 1, 1, 1, 2]))
+    if pairs and random.random() < 0.05:
+        pairs.append(random.choice(pairs))
+    query = urlencode(pairs) if random.random() < 0.95 else random.choice(["&&", "=", "a", "%00=1", "x=%ff", "ü"])
+    headers = {}
+    key = world.keys[random.choice(["good"] * 8 + list(world.keys))]
+    if key is not None:
+        headers["Authorization"] = random.choice(
+            [basic(key)] * 8
+            + [basic(key, "0000000000"), basic(key, ""), basic(key).replace("B", "b", 1), f"Bearer {key}"]
+            + [f"Basic {key}", "Basic", "Basic ü", "Basic gA=="]
+        )
+    if random.random() < 0.3:
+        headers["If-None-Match"] = random.choice(["*", "*", "*", '"nope"', *etags[-2:]])
+    if random.random() < 0.1:
+        headers["Accept"] = random.choice(["*/*", "application/json", "text/html"])
+    return LANGFUSE + name, query, random.choice(["GET", "GET", "GET", "HEAD"]), headers
+
+
+def compare(
+    lanes: BothLanes, world: World, seed: int, count: int, some: Callable[..., Request] = some_request
+) -> dict[str, set[int]]:
     """Send random requests through both; by what the answers were, which lane gave them."""
     random, etags, answered = Random(seed), [], {"lane": set(), "django": set()}
     for _ in range(count):
-        path, query, method, headers = some_request(random, world, etags)
+        path, query, method, headers = some(random, world, etags)
         slow = lanes.through_django(path, query, method, **headers)
         fast = lanes.through_lane(path, query, method, **headers)
         if fast is None:
@@ -205,6 +243,7 @@ def left_to_django(query: str, headers: dict[str, str]) -> bool:
     """What the lane may leave to Django: nothing that is a plain fetch."""
     return (
         "_at=" in query
+        or "resolve=false" in query
         or query in ("%00=1", "x=%ff", "ü")
         or headers.get("Accept") not in (None, "*/*", "application/json")
     )
@@ -215,20 +254,37 @@ def test_random_requests(team: Team, world: World, lanes: BothLanes) -> None:
     assert {200, 304, 400, 401, 403, 404, 422} <= answered["lane"]
 
 
+@pytest.mark.parametrize("named_production", [False, True])
+def test_random_requests_as_langfuse_has_them(
+    team: Team, world: World, lanes: BothLanes, *, named_production: bool
+) -> None:
+    if named_production:
+        channel = add_channel(by=team.farah, name="production", policy={})
+        release_on(team, Prompt.objects.get(name="support/greeting"), 3, channel)
+    answered = compare(lanes, world, 2, 250, some_langfuse_request)
+    assert {200, 304, 400, 401, 403, 404} <= answered["lane"]
+    assert 200 in answered["django"]  # the sources
+
+
 @pytest.mark.full
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("some", [some_request, some_langfuse_request])
 @pytest.mark.parametrize("seed", range(10))
-def test_many_random_requests(team: Team, world: World, lanes: BothLanes, seed: int) -> None:
-    compare(lanes, world, seed=100 + seed, count=2_000)
+def test_many_random_requests(
+    team: Team, world: World, lanes: BothLanes, seed: int, some: Callable[..., Request]
+) -> None:
+    compare(lanes, world, 100 + seed, 2_000, some)
 
 
 def test_the_same_words_when_the_rate_is_used_up(team: Team, world: World, lanes: BothLanes, settings) -> None:
     settings.RATE_FETCH = 2
-    key = {"Authorization": f"Bearer {world.keys['good']}"}
+    both = ((PROMPTS, f"Bearer {world.keys['good']}"), (LANGFUSE, basic(world.keys["good"])))  # from one bucket
     heard = {}
     for send in (lanes.through_django, lanes.through_lane):
         limits.FETCHES.forget()
-        heard[send.__name__] = [send(f"{PROMPTS}support/greeting", **key) for _ in range(6)]
+        heard[send.__name__] = [
+            send(f"{door}support/greeting", Authorization=key) for _ in range(3) for door, key in both
+        ]
     for slow, fast in zip(*heard.values(), strict=True):
         assert (slow.status, slow.headers, slow.body) == (fast.status, fast.headers, fast.body)
     assert [answer.status for answer in heard["through_lane"]] == [200] * 4 + [429] * 2
@@ -240,9 +296,9 @@ def test_a_key_in_the_address(team: Team, world: World, lanes: BothLanes) -> Non
         ("support/greeting", f"a={world.keys['good']}"),
         ("support/greeting", "pf%5Fdev%5Fx=1"),
     ):
-        fast = lanes.through_lane(PROMPTS + path, query, Authorization=f"Bearer {world.keys['good']}")
-        assert fast is not None
-        assert fast.status == 400
-        assert unlike(fast) == unlike(
-            lanes.through_django(PROMPTS + path, query, Authorization=f"Bearer {world.keys['good']}")
-        )
+        for door in (PROMPTS, LANGFUSE):
+            for headers in ({}, {"Authorization": f"Bearer {world.keys['good']}"}):
+                fast = lanes.through_lane(door + path, query, **headers)
+                assert fast is not None
+                assert fast.status == 400
+                assert unlike(fast) == unlike(lanes.through_django(door + path, query, **headers))
