@@ -53,6 +53,8 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await _refuse(scope, send, refusal, (b"connection", b"close"))  # the rest of the body is not read
         return
     scope = _with_length(scope, len(body))
+    if await lane.report(scope, body, send):
+        return
     if scope["path"] in WITHOUT_TURN:
         await _django(scope, _replay(body, receive), send)
         return

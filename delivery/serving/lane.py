@@ -13,10 +13,11 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 from django.utils.csp import build_policy
 
-from accounts.authentication import refuse_key_in_url
+from accounts.authentication import bearer_token, refuse_key_in_url
 from accounts.roles import Permission
 from delivery import fetching, langfuse
-from delivery.limits import FETCHES
+from delivery.limits import FETCHES, INTAKE
+from delivery.serving import reports
 from delivery.serving.doors import Door, Fetch, LangfuseDoor, NativeDoor
 from delivery.serving.engine import Engine, key_of
 from promptforge.lib import logs, metrics
@@ -39,6 +40,7 @@ class Lane:
     def __init__(self) -> None:
         self.engine = Engine()
         self.doors: tuple[Door[Any], ...] = (NativeDoor(fetching.Asked()), LangfuseDoor(langfuse.Asked()))
+        self.reports = reports.Reports(self.engine)
         self._standing = _standing_headers()
         self._hosts: set[bytes] = set()
         self._https_only = settings.SECURE_SSL_REDIRECT
@@ -67,32 +69,62 @@ class Lane:
         if answered is None:
             return False
         answer, more = answered
-        headers = [
-            *answer.headers,
-            *more,
-            *self._standing,
-            (b"allow", door.allow),
-            (b"x-request-id", fetch.id.encode()),
-        ]
-        if answer.status != 304:
-            headers.append((b"content-length", b"%d" % len(answer.body)))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+        await self._send(send, answer, more, door.allow, fetch.id, whole=scope["method"] != "HEAD")
         metrics.count("fast", door.route, answer.status, time.perf_counter() - begun)
         return True
 
-    def _read(self, door: Door[Any], name: str, scope: Any) -> Fetch | None:
-        given, query = scope["headers"], scope["query_string"]
+    async def report(self, scope: Any, body: bytes, send: Any) -> bool:
+        """Store observations that arrived with their body, as `serve` answers a fetch."""
+        if scope["path"] != reports.PATH or scope["method"] != "POST" or scope["query_string"]:
+            return False
+        begun = time.perf_counter()
+        headers = self._headers(scope)
+        if headers is None or b"authorization" not in headers or not reports.takes(body, headers):
+            return False
+        own_id, more = _id_of(headers), tuple[Header, ...]()
+        try:
+            caller, fresh = await self.engine.admit(bearer_token(headers[b"authorization"].decode("latin-1")))
+            bucket = INTAKE.of(key_of(caller))
+            taken, more = bucket.take()
+            if not taken:
+                raise INTAKE.refusal(bucket)
+            answer = await self.reports.take(caller, body, fresh=fresh)
+        except DomainError as error:
+            answer = refusal_answer(error, own_id, reports.PATH)
+        await self._send(send, answer, more, reports.ALLOW, own_id)
+        metrics.count("fast", "observations", answer.status, time.perf_counter() - begun)
+        return True
+
+    async def _send(
+        self, send: Any, answer: Answer, more: tuple[Header, ...], allow: bytes, own_id: str, *, whole: bool = True
+    ) -> None:
+        headers = [*answer.headers, *more, *self._standing, (b"allow", allow), (b"x-request-id", own_id.encode())]
+        if answer.status != 304:
+            headers.append((b"content-length", b"%d" % len(answer.body)))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body if whole else b""})
+
+    def _headers(self, scope: Any) -> dict[bytes, bytes] | None:
+        """The headers, when a lane can do with them."""
+        given = scope["headers"]
         headers = dict(given)
         if (
             len(headers) != len(given)  # a header twice
             or not _FOR_DJANGO.isdisjoint(headers)
+            or not self._is_ours(headers)
+            or not _accepts_json(headers.get(b"accept"))
+        ):
+            return None
+        return headers
+
+    def _read(self, door: Door[Any], name: str, scope: Any) -> Fetch | None:
+        query, headers = scope["query_string"], self._headers(scope)
+        if (
+            headers is None
             or headers.get(b"content-length", b"0") != b"0"
             or not name
             or not name.isprintable()
             or "\ufffd" in name
-            or not self._is_ours(headers)
-            or not _accepts_json(headers.get(b"accept"))
             or not (door.remembers(query) or _is_plain(query))
         ):
             return None
@@ -104,7 +136,7 @@ class Lane:
             query,
             None if authorization is None else authorization.decode("latin-1"),
             headers.get(b"if-none-match"),
-            request_id(headers.get(b"x-request-id", b"").decode("latin-1")),
+            _id_of(headers),
         )
 
     async def _answer(self, door: Door[Any], fetch: Fetch) -> tuple[Answer, tuple[Header, ...]] | None:
@@ -138,6 +170,10 @@ class Lane:
             if len(self._hosts) < _MOST_HOSTS:
                 self._hosts.add(host)
         return True
+
+
+def _id_of(headers: dict[bytes, bytes]) -> str:
+    return request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
 
 
 def _is_plain(query: bytes) -> bool:

@@ -10,13 +10,15 @@ from dataclasses import replace
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, tuple_row
 
 from accounts.models import ApiKey, Project, User
 from accounts.policies import Principal
+from delivery import naming
 from delivery.fetching import Written
+from delivery.intake import Wanted
 from delivery.serving.freshness import Serving
-from delivery.serving.snapshot import Known, Payloads, ProjectState, Snapshot
+from delivery.serving.snapshot import Known, Named, Payloads, ProjectState, Snapshot
 from promptforge.lib import metrics
 from promptforge.lib.errors import DomainError
 from prompts.models import Channel, Prompt, PromptVersion, Release
@@ -101,6 +103,18 @@ class Loader:
             kept.put(name, written)
             metrics.PAYLOAD_BYTES.set(self._snapshot.payloads.size + self._snapshot.labelled.size)
             return written
+
+        return await self._in_turn(load)
+
+    async def named(self, project: int, wanted: Wanted) -> Named:
+        """What of it exists in the project, and what else is known to."""
+
+        async def load(connection: Connection) -> Named:
+            cursor = connection.cursor(row_factory=tuple_row)
+            await cursor.execute(naming.STATEMENT, naming.parameters(project, wanted))
+            named = self._snapshot.projects[project].named
+            named.add(naming.known_of(await cursor.fetchall()))
+            return named
 
         return await self._in_turn(load)
 

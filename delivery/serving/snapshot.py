@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from accounts.policies import Principal
+from delivery import intake
 from delivery.fetching import Payload, Written
 from prompts.models import Prompt, PromptVersion
 from prompts.resolving import Live
 
 _MOST_ABSENT = 10_000
+_MOST_NAMED = 100_000
 _PAYLOAD_OVERHEAD = 2_000  # bytes of headers and objects around a body
 
 type PayloadName = tuple[int, int | None, int | None, bool]  # version, channel, revision, pinned
@@ -48,6 +50,36 @@ class Known:
         )
 
 
+class Named:
+    """What reports name, of one project: versions and names never go away, so what was found once stays true."""
+
+    def __init__(self) -> None:
+        self.found = intake.Known({}, {}, set(), {})
+
+    def without(self, wanted: intake.Wanted) -> intake.Wanted | None:
+        """What of it is still to be looked up; None when all is here."""
+        versions = wanted.versions - self.found.versions.keys()
+        numbers = wanted.numbers - self.found.numbers.keys()
+        return intake.Wanted(versions, numbers) if versions or numbers or not self.found.channels else None
+
+    def add(self, known: intake.Known) -> None:
+        if len(self.found.versions) + len(self.found.numbers) > _MOST_NAMED:
+            self.found = intake.Known({}, {}, set(), {})
+        self.found.versions.update(known.versions)
+        self.found.numbers.update(known.numbers)
+        self.found.names.update(known.names)
+        self.found.channels.update(known.channels)
+
+    def only(self, wanted: intake.Wanted) -> intake.Known:
+        versions, numbers, names, channels = self.found
+        return intake.Known(
+            {pk: versions[pk] for pk in wanted.versions if pk in versions},
+            {name: numbers[name] for name in wanted.numbers if name in numbers},
+            {name for name, _ in wanted.numbers if name in names},
+            channels,
+        )
+
+
 class ProjectState:
     """What is remembered of one project, true as of `generation` of `epoch`."""
 
@@ -55,6 +87,7 @@ class ProjectState:
         self.generation = generation
         self.epoch = epoch
         self.prompts: dict[str, Known | None] = {}  # None: there is none of that name
+        self.named = Named()
         self._names: dict[int, str] = {}
         self._channels: set[int] = set()
         self._absent = 0
@@ -81,6 +114,7 @@ class ProjectState:
         """Drop all prompts when a channel appears: each has a state there now. A policy changes nothing here."""
         if channel not in self._channels:
             self.prompts.clear()
+            self.named = Named()
             self._names.clear()
             self._absent = 0
 

@@ -38,9 +38,12 @@ class BothLanes:
         self.runner.close()
 
     async def _end(self) -> None:
+        await self.lane.reports.close()
         self.lane.engine.close()
 
-    def through_lane(self, path: str, query: str = "", method: str = "GET", **headers: str) -> Answered | None:
+    def through_lane(
+        self, path: str, query: str = "", method: str = "GET", body: bytes | None = None, **headers: str
+    ) -> Answered | None:
         """The lane's answer; None when it left the request to Django."""
         sent: list[dict[str, Any]] = []
 
@@ -55,16 +58,20 @@ class BothLanes:
             "query_string": query.encode("latin-1"),
             "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in named.items()],
         }
-        if not self.runner.run(self.lane.serve(scope, send)):
+        answered = self.lane.serve(scope, send) if body is None else self.lane.report(scope, body, send)
+        if not self.runner.run(answered):
             assert not sent
             return None
         start, body = sent
         given = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
         return Answered("lane", start["status"], given, body["body"])
 
-    def through_django(self, path: str, query: str = "", method: str = "GET", **headers: str) -> Answered:
+    def through_django(
+        self, path: str, query: str = "", method: str = "GET", body: bytes | None = None, **headers: str
+    ) -> Answered:
         address = f"{path}?{query}" if query else path
-        answer = self.client.generic(method, address, headers={"X-Request-ID": "same"} | headers)
+        kind = {} if body is None else {"content_type": headers.pop("Content-Type", "")}
+        answer = self.client.generic(method, address, body or b"", headers={"X-Request-ID": "same"} | headers, **kind)
         given = {name.lower(): value for name, value in answer.headers.items()}
         return Answered("django", answer.status_code, given, answer.content)
 

@@ -1,0 +1,67 @@
+"""The lane's door for reports: observations read, looked up and stored without Django, many calls in one commit."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+
+from accounts.policies import Principal
+from accounts.roles import Scope
+from delivery.intake import LARGEST_CALL, Known, Reach, Wanted, open_call
+from delivery.serving.engine import Engine, conninfo, key_of
+from delivery.serving.group_commit import GroupCommit
+from promptforge.lib.answers import Answer
+from promptforge.lib.errors import DomainError
+from promptforge.lib.json import canonical_json
+from promptforge.lib.verdicts import require
+
+PATH = "/api/v1/observations"
+ALLOW = b"GET, POST, HEAD, OPTIONS"
+_JSON = (b"content-type", b"application/json")
+_MEDIA = (b"application/json", b"application/json; charset=utf-8")
+_LONG_READ = 128 * 1024  # bytes that take long enough to read to hold other requests up
+
+
+class Reports:
+    """Takes what `POST /observations` takes, and answers when it is stored."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.commits = GroupCommit(_connect)
+
+    async def take(self, caller: Principal, body: bytes, *, fresh: bool) -> Answer:
+        """Store a call's observations. Raises DomainError as Django's view does."""
+        if not fresh:
+            raise DomainError("unavailable", "The database does not answer. Nothing was stored; send it again.")
+        require(caller.may_report(Scope.OBSERVATIONS_WRITE))
+        key = key_of(caller)
+        reach = Reach(caller.project.id, key.id, key.reaches_prompt)
+        if len(body) > _LONG_READ:
+            call = await asyncio.to_thread(open_call, body, reach)
+        else:
+            call = open_call(body, reach)
+        batch = call.close(await self._known(caller, call.wanted))
+        stored = await self.commits.store(batch.rows)
+        told = {"accepted": stored.accepted, "duplicates": stored.duplicates, "rejected": batch.rejected}
+        return Answer(202, (_JSON,), canonical_json(told).encode())
+
+    async def close(self) -> None:
+        await self.commits.close()
+
+    async def _known(self, caller: Principal, wanted: Wanted) -> Known:
+        """What of it exists. Versions and names never go away, so what was found once is remembered."""
+        named = self.engine.snapshot.projects[caller.project.id].named
+        missing = named.without(wanted)
+        if missing is not None:
+            named = await self.engine.loader.named(caller.project.id, missing)
+        return named.only(wanted)
+
+
+def takes(body: bytes, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a report of this form is for the lane; the rest Django refuses in its own words."""
+    return 0 < len(body) <= LARGEST_CALL and headers.get(b"content-type", b"").lower() in _MEDIA
+
+
+async def _connect() -> psycopg.AsyncConnection[Any]:
+    return await psycopg.AsyncConnection.connect(conninfo(), autocommit=True, connect_timeout=2)
