@@ -71,6 +71,7 @@ class Freshness:
         self._asked_at = 0.0
         self._rows: list[Serving] = []
         self._micros = 0
+        self._said = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -185,7 +186,7 @@ class Freshness:
                 try:
                     await self._connect(loop)
                 except (psycopg.Error, OSError) as error:
-                    log.warning("PostgreSQL cannot be asked what is live: %s", str(error).strip().split("\n")[0])
+                    self._say_once(error)
                 self._tried.set()
             elif self._asked is not None and loop.time() - self._asked_at > _SILENCE:
                 self._lost(psycopg.OperationalError(f"no answer for {_SILENCE:.0f} seconds"))
@@ -195,10 +196,19 @@ class Freshness:
         connection = await psycopg.AsyncConnection.connect(self._conninfo(), autocommit=True, connect_timeout=2)
         await connection.execute(_PREPARE)
         self._connection, self._rows = connection, []
+        if self._said:
+            log.warning("PostgreSQL answers the serving lane again")
+            self._said = False
         loop.add_reader(connection.pgconn.socket, self._readable)
 
+    def _say_once(self, error: Exception) -> None:
+        """One line at the beginning of an outage, not one for each attempt to end it."""
+        if not self._said:
+            log.warning("PostgreSQL does not answer the serving lane: %s", str(error).strip().split("\n")[0])
+            self._said = True
+
     def _lost(self, error: Exception) -> None:
-        log.warning("PostgreSQL does not answer the serving lane: %s", str(error).strip())
+        self._say_once(error)
         batches, self._asked, self._next = (self._asked, self._next), None, None
         self._disconnect()
         for batch in filter(None, batches):

@@ -13,6 +13,7 @@ from promptforge.lib.cluster import ADMIN, APPLICATION, DATABASE, OWNER, Cluster
 from tests.backup.conftest import Machine, machines
 from tests.serving.fleet import History, fleet
 from tests.serving.test_history import NAME, run
+from tests.startup.conftest import wait_until
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
@@ -51,6 +52,7 @@ def kill_postgresql(machine: Machine) -> None:
     """As a crash does it, and started again at once."""
     cluster = Cluster(machine.home, durable=False)
     os.kill(int((cluster.data / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
+    wait_until(lambda: not cluster.is_running(), 20)
     cluster.start()
 
 
