@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from promptforge.lib.backup import program
 from promptforge.lib.cluster import ADMIN, APPLICATION, DATABASE, OWNER, Cluster
 from tests.backup.conftest import Machine, machines
 from tests.serving.fleet import History, fleet
@@ -48,10 +49,10 @@ def environment(machine: Machine) -> dict[str, str]:
     return {"DATABASE_URL": Cluster(machine.home).url(APPLICATION), "PROMPTFORGE_VAR": str(machine.home)}
 
 
-def kill_postgresql(machine: Machine) -> None:
-    """As a crash does it, and started again at once."""
+def restart_postgresql(machine: Machine) -> None:
+    """In order, though nobody is waited for: these clusters give up durability, so a crash would lose commits."""
     cluster = Cluster(machine.home, durable=False)
-    os.kill(int((cluster.data / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
+    os.kill(int((cluster.data / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
     wait_until(lambda: not cluster.is_running(), 20)
     cluster.start()
 
@@ -61,7 +62,7 @@ def test_no_answer_is_stale_while_postgresql_is_restarted(site: tuple[Machine, P
 
     def restart(history: History, revision: int) -> None:
         if revision % 40 == 0:
-            kill_postgresql(machine)
+            restart_postgresql(machine)
 
     with fleet(2, **environment(machine)) as servers:
         history = run(key, servers, moves=200, readers=4, seed=5, besides=restart)
@@ -82,8 +83,13 @@ def restore(machine: Machine, path: Path, name: str) -> None:
     cluster = Cluster(machine.home)
     with psycopg.connect(cluster.url(ADMIN, "postgres"), autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(OWNER)))
+    programs = Path(program("psql", 18)).parent  # a database that is named needs PostgreSQL's own programs on the PATH
     machine.manage(
-        "restore", path, DATABASE_URL=cluster.url(APPLICATION, name), DATABASE_OWNER_URL=cluster.url(OWNER, name)
+        "restore",
+        path,
+        DATABASE_URL=cluster.url(APPLICATION, name),
+        DATABASE_OWNER_URL=cluster.url(OWNER, name),
+        PATH=f"{programs}:{os.environ['PATH']}",
     )
 
 
