@@ -223,7 +223,7 @@ EVENT_MAILED_TO = subscriptions.MAILED_TO
 EVENT_ADDRESSES = subscriptions.ADDRESSES
 # Hosts in private networks that webhooks and model connections may call: `host` or `host:port`.
 ALLOWED_PRIVATE_HOSTS = env.list("PROMPTFORGE_ALLOWED_PRIVATE_HOSTS", default=[])
-DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="PromptForge <promptforge@localhost>")
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="") or "PromptForge <promptforge@localhost>"
 
 
 def _mailers(url: str) -> dict[str, Any]:

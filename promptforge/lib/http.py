@@ -136,11 +136,11 @@ def read(url: str) -> Target:
         port = parsed.port or {"http": 80, "https": 443}.get(parsed.scheme, 0)
     except (httpx2.InvalidURL, ValueError):
         raise DomainError("bad_url", f"{shorten(url)} is not an address. Write https://host/path.") from None
-    if parsed.scheme not in ("http", "https") or not host:
+    if parsed.scheme not in ("http", "https") or not host or not 0 < port < 65_536:
         raise DomainError("bad_url", f"{shorten(url)} is not a web address. Write https://host/path.")
-    if parsed.userinfo or "@" in parsed.netloc.decode("ascii", "replace"):
+    if parsed.userinfo:
         raise DomainError("bad_url", "The address holds a user or password. Leave out what stands before the @.")
-    if _NUMBER.match(host.rpartition(".")[2]) and not _is_plain_ipv4(host):
+    if ":" not in host and _NUMBER.match(host.rpartition(".")[2]) and not _is_plain_ipv4(host):
         raise DomainError("bad_url", "The host is a number in an unusual spelling. Write a name, or four numbers.")
     target = Target(parsed, host, port)
     if not target.is_allowed_private:
