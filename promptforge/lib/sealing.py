@@ -30,7 +30,7 @@ def unseal(sealed: bytes, place: str) -> str:
         raise Unsealable("A stored secret was sealed with a key that the ring does not have any more.")
     try:
         return _cipher(key).decrypt(rest[:_NONCE], rest[_NONCE:], place.encode()).decode()
-    except InvalidTag:
+    except (InvalidTag, ValueError):
         raise Unsealable("A stored secret was altered, or moved here from another row.") from None
 
 
