@@ -62,7 +62,7 @@ def _receivers(event: Event) -> Iterable[int]:
     if path is None:
         return ()
     receivers: Callable[[Event], set[int]] = import_string(path)
-    return sorted(receivers(event) - {event.actor_id})
+    return sorted(receivers(event))
 
 
 # --- From letters to mail --------------------------------------------------------------------------------------------

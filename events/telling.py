@@ -38,10 +38,12 @@ class _Words(dict[str, Any]):
 _NOBODY = Named("PromptForge", {})
 _DONE = {
     EventKind.PROJECT_CREATED: "{actor} made the project {subject}",
+    EventKind.PROJECT_CHANGED: "{actor} changed the project {subject}",
     EventKind.MEMBER_ADDED: "{actor} made {subject} a member: {roles}",
     EventKind.MEMBER_CHANGED: "{actor} gave {subject} the roles {roles}",
     EventKind.MEMBER_REMOVED: "{actor} ended the membership of {subject}",
     EventKind.GRANT_GIVEN: "{actor} let {subject} break glass for {minutes} minutes",
+    EventKind.RIGHTS_CHANGED: "{actor} set the rights of {subject} on {prompt}: {rights}",
     EventKind.KEY_CREATED: "{actor} made the key {subject}",
     EventKind.KEY_ROTATED: "{actor} rotated the key {subject}",
     EventKind.KEY_REVOKED: "{actor} revoked the key {subject}",
@@ -61,13 +63,25 @@ _DONE = {
     EventKind.WEBHOOK_ROTATED: "{actor} rotated the secret of the webhook to {subject}",
     EventKind.WEBHOOK_TESTED: "{actor} tests the webhook to {subject}",
     EventKind.WEBHOOK_REMOVED: "{actor} removed the webhook to {subject}",
-    # By what the event itself tells further: the move of a release, and why a webhook was disabled.
-    "promote": "{actor} put {subject} live",
-    "rollback": "{actor} rolled back: {subject} is live again",
-    "break_glass": "{actor} broke glass and put {subject} live",
-    "import": "{actor} imported {subject}",
-    "gone": "The receiver of the webhook to {subject} answered that it is gone; nothing more is sent there",
-    "failing": "The webhook to {subject} failed for three days; nothing more is sent there",
+    EventKind.PROMOTION_OPENED: "{actor} asks to promote {subject}",
+    EventKind.PROMOTION_WITHDRAWN: "{actor} withdrew the promotion of {subject}",
+    EventKind.PROMOTION_REJECTED: "{actor} rejected the promotion of {subject}",
+    EventKind.PROMOTION_SUPERSEDED: "{actor} renewed the promotion of {subject}",
+    EventKind.PROMOTION_APPLIED: "{actor} applied the promotion of {subject}",
+    EventKind.PROMOTION_SCHEDULED: "{actor} scheduled the promotion of {subject} for {apply_at}",
+    EventKind.PROMOTION_UNSCHEDULED: "{actor} called off the schedule of {subject}",
+    EventKind.PROMOTION_MISSED: "The promotion of {subject} was due and could not be applied",
+    EventKind.REVIEW_DISMISSED: "{actor} dismissed a review of {subject}",
+    # With what the event itself tells further: a decision, the move of a release, why a webhook was disabled.
+    "review.given approve": "{actor} approved {subject}",
+    "review.given request_changes": "{actor} asks for changes to {subject}",
+    "review.given comment": "{actor} commented on {subject}",
+    "release.made promote": "{actor} put {subject} live",
+    "release.made rollback": "{actor} rolled back: {subject} is live again",
+    "release.made break_glass": "{actor} broke glass and put {subject} live",
+    "release.made import": "{actor} imported {subject}",
+    "webhook.disabled gone": "The receiver of the webhook to {subject} said that it is gone; nothing is sent there",
+    "webhook.disabled failing": "The webhook to {subject} failed for three days; nothing is sent there",
 }
 
 
@@ -88,9 +102,8 @@ def _tell(seal: EventSeal, named: Mapping[tuple[str, int], Named]) -> Told:
     actor = named.get((event.actor_kind, event.actor_id), _NOBODY)
     subject = named.get((event.subject_kind, event.subject_id), Named(f"{event.subject_kind} {event.subject_id}", {}))
     told = shape["data"]
-    form = _DONE.get(told.get("move") or told.get("because") or event.kind) or _DONE.get(
-        event.kind, "{actor}: {kind}, {subject}"
-    )
+    further = told.get("move") or told.get("because") or told.get("decision")
+    form = _DONE.get(f"{event.kind} {further}") or _DONE.get(event.kind, "{actor}: {kind}, {subject}")
     words = _Words({name: ", ".join(map(str, v)) if isinstance(v, list) else v for name, v in told.items()})
     words.update(actor=actor.words, subject=subject.words, kind=event.kind)
     sentence = form.format_map(words)

@@ -247,6 +247,7 @@ EMAIL_URL = env.str("EMAIL_URL", default="")
 SENDS_MAIL = bool(EMAIL_URL)  # without an address no letter is written, so none waits for the day that there is one
 MAILERS = _mailers(EMAIL_URL or "dummymail://")
 
+
 # --- Rates, calls a second; twice that at once after a pause ---------------------------------------------------------
 def _rate(name: str, default: int) -> int:
     rate = env.int(name, default=default)

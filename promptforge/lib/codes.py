@@ -234,7 +234,9 @@ CODES: Mapping[str, Code] = {
     "bad_policy": Code(422, "Not a channel policy", "Mend each field that `errors` points at; docs/api.md lists them."),
     "bad_role": Code(422, "Not a message role", "Use a role that `detail` lists."),
     "bad_type": Code(422, "Not a prompt type", "Use `text` or `chat`."),
-    "bad_url": Code(422, "Not a usable address", "Write `https://host/path`, with a host that DNS knows, and no user in it."),
+    "bad_url": Code(
+        422, "Not a usable address", "Write `https://host/path`, with a host that DNS knows, and no user in it."
+    ),
     "bad_variable": Code(
         422, "A variable's value does not fit", "Send a value of the declared type, length and choice."
     ),

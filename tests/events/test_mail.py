@@ -12,7 +12,10 @@ from accounts.models import Membership, User
 from events import mail as post_office
 from events.mail import post, write_letters
 from events.models import Letter
+from prompts.actions.promotions import open_promotion
 from prompts.actions.releases import break_glass
+from prompts.actions.reviews import review
+from prompts.shapes import digest_text
 from tests.personas import Team, make_team
 
 
@@ -156,3 +159,33 @@ def test_without_a_mail_server_nothing_is_kept_for_later(team: Team, settings: L
     settings.SENDS_MAIL = True
     post()
     assert mail.outbox == []
+
+
+def test_a_promotion_goes_to_who_may_review_and_comes_back_to_who_opened(careful_team: Team) -> None:
+    team = careful_team
+    prompt = team.prompt(versions=1)
+    quiet(team)
+    promotion = open_promotion(by=team.ada, prompt=prompt, channel=team.stable, version=team.version(prompt, 1))
+    post()
+    assert receivers() == ["ben@shop.example", "cleo@shop.example", "emil@shop.example"]
+    assert mail.outbox[0].subject == "[PromptForge] Ada asks to promote support/greeting@1 to stable (shop)."
+    mail.outbox.clear()
+
+    seen = digest_text(promotion.diff_digest)
+    review(by=team.ben, promotion=promotion, decision="approve", diff_digest=seen)
+    post()
+    assert receivers() == []
+    review(by=team.ben, promotion=promotion, decision="request_changes", diff_digest=seen, body="Too soft.")
+    post()
+    assert receivers() == ["ada@shop.example"]
+    assert mail.outbox[0].subject == "[PromptForge] Ben asks for changes to support/greeting@1 to stable (shop)."
+
+
+def test_who_opened_gets_no_request_to_review(careful_team: Team) -> None:
+    """Emil may review, and wrote nothing; having opened it, he never approves it."""
+    team = careful_team
+    prompt = team.prompt()
+    quiet(team)
+    open_promotion(by=team.emil, prompt=prompt, channel=team.stable, version=team.version(prompt, 1))
+    post()
+    assert receivers() == ["ben@shop.example", "cleo@shop.example"]

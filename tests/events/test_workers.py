@@ -18,13 +18,13 @@ from events.actions import record
 from events.kinds import EventKind
 from events.models import Delivery, Event, WebhookEndpoint
 from events.sending import pump
-from promptforge.lib import database, keyring
+from promptforge.lib import keyring
 from promptforge.lib.ids import encode
 from tests.events.receiver import Receiver
 from tests.events.test_sending import Hook, make_due
 from tests.personas import Team
 from tests.plugin import ROOT
-from tests.races.conftest import at_database, process
+from tests.races.conftest import environment_of, process
 
 BROKERS = {
     "filesystem": "filesystem://",
@@ -126,8 +126,7 @@ def celery(name_of_database: str, home: Path, broker: str, receiver: Receiver) -
     for folder in ("broker", "broker-control"):
         (home / folder).mkdir(exist_ok=True)
     ring = (f"{key.id}:{purpose}:{key.secret.decode()}" for purpose, keys in keyring.keyring().items() for key in keys)
-    environment = os.environ | {
-        "DATABASE_URL": at_database(database.application_url(), name_of_database),
+    environment = environment_of(name_of_database) | {
         "PROMPTFORGE_VAR": str(home),
         "PROMPTFORGE_KEYS": ",".join(line for line in ring if ":django:" not in line),
         "PROMPTFORGE_ALLOWED_PRIVATE_HOSTS": f"127.0.0.1:{receiver.port}",

@@ -121,6 +121,6 @@ def process(name_of_database: str, code: str, **environment: str) -> Iterator[Pr
         started.child.communicate(timeout=30)
 
 
-def at_database(url: str, name: str) -> str:
+def _at_database(url: str, name: str) -> str:
     address, query, rest = url.partition("?")
     return f"{address.rpartition('/')[0]}/{name}{query}{rest}"

@@ -1,10 +1,11 @@
-"""What prompts, versions, releases and channels are called where an event is told."""
+"""What prompts, versions, releases, channels and promotions are called where an event is told."""
 
 from collections.abc import Collection
 
 from events.admin.seen import page_of
 from events.telling import Named
-from prompts.models import Channel, FreezeWindow, PolicyChange, Prompt, PromptVersion, Release
+from promptforge.lib.ids import encode
+from prompts.models import Channel, FreezeWindow, PolicyChange, Promotion, Prompt, PromptVersion, Release, Review
 
 
 def prompts(ids: Collection[int]) -> dict[int, Named]:
@@ -51,6 +52,28 @@ def freezes(ids: Collection[int]) -> dict[int, Named]:
 def policy_changes(ids: Collection[int]) -> dict[int, Named]:
     found = PolicyChange.objects.filter(pk__in=ids).select_related("channel")
     return {change.pk: _of_channel(change) for change in found}
+
+
+def promotions(ids: Collection[int]) -> dict[int, Named]:
+    found = Promotion.objects.filter(pk__in=ids).select_related("prompt", "channel", "version")
+    return {promotion.pk: _of_promotion(promotion, promotion) for promotion in found}
+
+
+def reviews(ids: Collection[int]) -> dict[int, Named]:
+    found = Review.objects.filter(pk__in=ids).select_related(
+        "promotion__prompt", "promotion__channel", "promotion__version"
+    )
+    return {review.pk: _of_promotion(review.promotion, review) for review in found}
+
+
+def _of_promotion(promotion: Promotion, row: Promotion | Review) -> Named:
+    fields = {
+        "prompt": promotion.prompt.name,
+        "channel": promotion.channel.name,
+        "version": promotion.version.number,
+        "promotion": encode("pro", promotion.pk),
+    }
+    return Named(f"{promotion.prompt}@{promotion.version.number} to {promotion.channel}", fields, page_of(row))
 
 
 def _of_channel(row: FreezeWindow | PolicyChange) -> Named:
