@@ -1,6 +1,9 @@
 """The memory in the admin: read by whoever may see the project, changed by nobody."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -93,6 +96,10 @@ class WebhookEndpointAdmin(RememberedAdmin):
     list_display = ("host", "project_id", "events", "format", "enabled", "failing_since", "removed_at")
     list_filter = (ProjectFilter, "enabled")
     subject_kind = "webhook"
+
+    def get_history_queryset(self, request: HttpRequest, history_manager: Any, pk_name: str, object_id: Any) -> Any:
+        """The library would join the foreign keys of the model, and this one has none."""
+        return history_manager.filter(**{pk_name: object_id})
 
 
 class AttemptInline(RowsInline):
