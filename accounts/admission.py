@@ -23,6 +23,7 @@ from promptforge.lib.json import canonical_json
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 KEPT = timedelta(hours=48)
+SHOWN_ONCE = ("key", "secret")
 _KEY_FORM = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 
 _TAKE = """
@@ -110,8 +111,8 @@ def _once(handler: Any, view: Any, request: Request, key: str, args: Any, kwargs
     known = IdempotentAnswer.objects.filter(**place).first()
     if known is None:
         response: Response = handler(view, request, *args, **kwargs)
-        # A key's secret is stored nowhere: whoever lost the first answer rotates the key.
-        body = canonical_json(response.data | {"key": None} if "key" in response.data else response.data)
+        # What is shown once is stored nowhere: whoever lost the first answer rotates the key, or the webhook's secret.
+        body = canonical_json({name: None if name in SHOWN_ONCE else value for name, value in response.data.items()})
         IdempotentAnswer.objects.create(**place, request_digest=digest, status=response.status_code, body=body)
         return response
     if bytes(known.request_digest) != digest:

@@ -1,8 +1,9 @@
-"""How people and keys look in answers."""
+"""How people, keys and webhooks look in answers."""
 
 from typing import Any
 
 from accounts.models import ApiKey, BreakGlassGrant, Membership, Project, User
+from events.models import Delivery, WebhookEndpoint
 from promptforge.lib.ids import encode
 from promptforge.lib.instants import format_instant
 
@@ -56,4 +57,38 @@ def project_shape(project: Project) -> dict[str, Any]:
         "created_at": format_instant(project.created_at),
         "importing": project.importing,
         "serves_stale": project.serves_stale,
+    }
+
+
+def webhook_shape(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    """Everything about an endpoint but its secrets."""
+    return {
+        "id": encode("whk", endpoint.pk),
+        "url": endpoint.url,
+        "events": endpoint.events,
+        "format": endpoint.format,
+        "enabled": endpoint.enabled,
+        "failing_since": None if endpoint.failing_since is None else format_instant(endpoint.failing_since),
+        "created_at": format_instant(endpoint.created_at),
+    }
+
+
+def delivery_shape(delivery: Delivery) -> dict[str, Any]:
+    """Needs the event, and the attempts prefetched."""
+    return {
+        "id": encode("dlv", delivery.pk),
+        "event": encode("evt", delivery.event_id),
+        "kind": delivery.event.kind,
+        "state": delivery.state,
+        "next_at": None if delivery.next_at is None else format_instant(delivery.next_at),
+        "delivered_at": None if delivery.delivered_at is None else format_instant(delivery.delivered_at),
+        "attempts": [
+            {
+                "at": format_instant(attempt.at),
+                "status": attempt.status,
+                "outcome": attempt.outcome,
+                "milliseconds": attempt.milliseconds,
+            }
+            for attempt in sorted(delivery.attempts.all(), key=lambda attempt: attempt.pk)
+        ],
     }

@@ -5,11 +5,17 @@ else and outlives what it speaks of.
 """
 
 import uuid
+from typing import Any
+from urllib.parse import urlsplit
 
+from django.apps import apps
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
+from simple_history.models import HistoricalRecords
 
 from events.kinds import EventKind
+from promptforge.lib.ids import encode
 
 
 class Event(models.Model):
@@ -102,3 +108,147 @@ class RestoreFence(models.Model):
 
     def __str__(self) -> str:
         return f"restore of {self.archive_digest[:12]}"
+
+
+# --- Events out: webhooks and mail, whose rows are the queue ----------------------------------------------------------
+ALL_KINDS = "*"
+
+
+def _historian(historical: Any, **_: Any) -> Any:
+    """Who changed an endpoint: kept by plain id, for the memory has no foreign key that points up."""
+    return apps.get_model("accounts", "User").objects.filter(pk=historical.history_user_id).first()
+
+
+def _set_historian(historical: Any, user: Any, **_: Any) -> None:
+    historical.history_user_id = None if user is None else user.pk
+
+
+class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
+    def standing(self) -> "WebhookEndpointQuerySet":
+        """Those that were not removed."""
+        return self.filter(removed_at=None)
+
+
+class WebhookEndpoint(models.Model):
+    """An address that a project's events are sent to. Removing it ends the sending; what was sent stays."""
+
+    class Format(models.TextChoices):
+        STANDARD = "standard"
+        SLACK = "slack"
+
+    project_id = models.BigIntegerField()
+    url = models.CharField(max_length=2048)
+    events = ArrayField(models.CharField(max_length=64), help_text='Kinds of events, or "*" alone for every kind.')
+    format = models.CharField(max_length=16, choices=Format, default=Format.STANDARD)
+    enabled = models.BooleanField(default=True)
+    secret = models.BinaryField(editable=False, help_text="What signs, sealed with the key ring.")
+    previous_secret = models.BinaryField(null=True, editable=False, help_text="What signs beside it, for a while.")
+    previous_ends_at = models.DateTimeField(null=True, editable=False)
+    cursor = models.BigIntegerField(editable=False, help_text="The seal up to which events became deliveries.")
+    failing_since = models.DateTimeField(null=True, editable=False, help_text="The first failure after a success.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    removed_at = models.DateTimeField(null=True, editable=False)
+
+    history = HistoricalRecords(
+        excluded_fields=["secret", "previous_secret", "cursor", "failing_since"],
+        history_user_id_field=models.BigIntegerField(null=True),
+        history_user_getter=_historian,
+        history_user_setter=_set_historian,
+    )
+    objects = WebhookEndpointQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["project_id", "id"], name="webhook_of_project")]
+        constraints = [
+            models.CheckConstraint(condition=~models.Q(events=[]), name="webhook_wants_something"),
+            models.CheckConstraint(condition=models.Q(format__in=["standard", "slack"]), name="webhook_format_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"webhook endpoint {self.pk} of project {self.project_id}"
+
+    @property
+    def host(self) -> str:
+        """The part of the address that may be told to everybody."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def place(self) -> str:
+        """What its sealed secrets are bound to."""
+        return f"{self._meta.db_table}:{self.pk}:secret"
+
+
+class Delivery(models.Model):
+    """One event on its way to one endpoint. `next_at` is when a worker may take it; nothing when it is settled.
+
+    Taking it moves `next_at` past the time that a call can last: who dies while sending loses nothing, for the row
+    comes due again.
+    """
+
+    endpoint = models.ForeignKey(WebhookEndpoint, on_delete=models.PROTECT, related_name="deliveries")
+    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="deliveries")
+    next_at = models.DateTimeField(null=True)
+    tries = models.PositiveSmallIntegerField(default=0, help_text="How often it was taken since it was last asked for.")
+    delivered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        constraints = [models.UniqueConstraint(fields=["endpoint", "event"], name="delivery_once")]
+        indexes = [
+            models.Index(fields=["endpoint", "next_at"], name="delivery_due", condition=~models.Q(next_at=None)),
+            models.Index(fields=["endpoint", "-id"], name="delivery_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"event {self.event_id} to webhook endpoint {self.endpoint_id}"
+
+    @property
+    def message_id(self) -> str:
+        """The `webhook-id`: the event's own id, the same in every try, by which a receiver knows what it has."""
+        return encode("evt", self.event_id)
+
+    @property
+    def state(self) -> str:
+        if self.next_at is not None:
+            return "waiting"
+        return "failed" if self.delivered_at is None else "delivered"
+
+
+class DeliveryAttempt(models.Model):
+    """One call of one delivery: what was answered, or why nothing was."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="attempts")
+    at = models.DateTimeField(db_default=Now(), editable=False)
+    status = models.PositiveSmallIntegerField(null=True, help_text="What the receiver answered; nothing for none.")
+    outcome = models.CharField(max_length=200, help_text="In words.")
+    milliseconds = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.delivery} at {self.at}: {self.outcome}"
+
+
+class MailCursor(models.Model):
+    """The seal up to which a project's events became letters."""
+
+    project_id = models.BigIntegerField(primary_key=True)
+    seq = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"project {self.project_id} up to {self.seq}"
+
+
+class Letter(models.Model):
+    """One event on its way to one person by e-mail, once; `next_at` as in `Delivery`."""
+
+    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="letters")
+    person_id = models.BigIntegerField()
+    next_at = models.DateTimeField(null=True)
+    tries = models.PositiveSmallIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["event", "person_id"], name="letter_once")]
+        indexes = [models.Index(fields=["next_at"], name="letter_due", condition=~models.Q(next_at=None))]
+
+    def __str__(self) -> str:
+        return f"event {self.event_id} to person {self.person_id}"

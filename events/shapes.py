@@ -16,6 +16,7 @@ _PREFIXES = {
     "policy_change": "pol",
     "promotion": "pro",
     "review": "rev",
+    "webhook": "whk",
 }
 
 

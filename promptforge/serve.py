@@ -63,6 +63,7 @@ def main() -> int:
     options = _options()
     # Children start in the checkout; a relative var directory means the one seen from here.
     os.environ["PROMPTFORGE_VAR"] = str(var_directory())
+    os.environ["PROMPTFORGE_PORT"] = str(options.port)  # links in mail lead to where it serves
     os.chdir(ROOT)
     signals = Signals()
     try:

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
+from promptforge import subscriptions
 from promptforge.env import ROOT, env, refuse_unknown_names, var_directory, web_processes
 from promptforge.lib import database, keyring, logs
 
@@ -25,6 +26,11 @@ if PRODUCTION and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
         "PROMPTFORGE_ALLOWED_HOSTS must name the hosts that PromptForge answers for (no wildcard) in production."
     )
 CSRF_TRUSTED_ORIGINS = env.list("PROMPTFORGE_TRUSTED_ORIGINS", default=[])
+# Where people reach it: what links in webhooks and mail begin with.
+ORIGIN = next(
+    (origin.rstrip("/") for origin in CSRF_TRUSTED_ORIGINS if "*" not in origin),
+    f"http://127.0.0.1:{env.str('PROMPTFORGE_PORT', default='8000')}",
+)
 CSRF_FAILURE_VIEW = "promptforge.lib.rest.csrf_failure"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 12 * 3600
@@ -186,6 +192,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_IMPORTS = ["promptforge.telemetry"]  # counts the tasks
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
+SWEEP_SECONDS = 5.0
 CELERY_BEAT_SCHEDULE = {
     "write a checkpoint of every chain": {"task": "prompts.tasks.write_checkpoint", "schedule": 300.0},
     "apply what is scheduled": {
@@ -195,8 +202,50 @@ CELERY_BEAT_SCHEDULE = {
     },
     "forget old idempotent answers": {"task": "accounts.tasks.forget_idempotent_answers", "schedule": 3600.0},
     "forget old failed sign-ins": {"task": "accounts.tasks.forget_sign_in_failures", "schedule": 3600.0},
+    # The sweepers: they repeat what a lost message would have begun. A message that waited for a worker is not needed.
+    "send what is due to webhooks": {
+        "task": "events.tasks.send_webhooks",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
+    "send what is due by e-mail": {
+        "task": "events.tasks.send_mail",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
 }
 CHECKPOINT_FILE = VAR / "checkpoints.jsonl"
+
+# --- Events out: webhooks and mail ----------------------------------------------------------------------------------
+EVENT_TASKS = subscriptions.TASKS
+EVENT_NAMED_BY = subscriptions.NAMED_BY
+EVENT_MAILED_TO = subscriptions.MAILED_TO
+EVENT_ADDRESSES = subscriptions.ADDRESSES
+# Hosts in private networks that webhooks and model connections may call: `host` or `host:port`.
+ALLOWED_PRIVATE_HOSTS = env.list("PROMPTFORGE_ALLOWED_PRIVATE_HOSTS", default=[])
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="") or "PromptForge <promptforge@localhost>"
+
+
+def _mailers(url: str) -> dict[str, Any]:
+    """The one mail server, from its address."""
+    config: dict[str, Any] = env.email_url_config(url)
+    if not config["EMAIL_BACKEND"].endswith("smtp.EmailBackend"):
+        return {"default": {"BACKEND": config["EMAIL_BACKEND"]}}
+    options = {
+        "host": config["EMAIL_HOST"],
+        "port": config["EMAIL_PORT"] or 587,
+        "username": config["EMAIL_HOST_USER"] or "",
+        "password": config["EMAIL_HOST_PASSWORD"] or "",
+        "use_tls": config.get("EMAIL_USE_TLS", False),
+        "use_ssl": config.get("EMAIL_USE_SSL", False),
+        "timeout": 10,
+    }
+    return {"default": {"BACKEND": config["EMAIL_BACKEND"], "OPTIONS": options}}
+
+
+EMAIL_URL = env.str("EMAIL_URL", default="")
+SENDS_MAIL = bool(EMAIL_URL)  # without an address no letter is written, so none waits for the day that there is one
+MAILERS = _mailers(EMAIL_URL or "dummymail://")
 
 
 # --- Rates, calls a second; twice that at once after a pause ---------------------------------------------------------

@@ -75,6 +75,37 @@ class ProjectShape(serializers.Serializer[Any]):
     serves_stale = serializers.BooleanField()
 
 
+class WebhookShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    url = serializers.CharField()
+    events = serializers.ListField(child=serializers.CharField())
+    format = serializers.ChoiceField(["standard", "slack"])
+    enabled = serializers.BooleanField()
+    failing_since = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class NewWebhookShape(WebhookShape):
+    secret = serializers.CharField(allow_null=True, help_text="Made here and shown this once; null for your own.")
+
+
+class AttemptShape(serializers.Serializer[Any]):
+    at = serializers.DateTimeField()
+    status = serializers.IntegerField(allow_null=True)
+    outcome = serializers.CharField()
+    milliseconds = serializers.IntegerField()
+
+
+class DeliveryShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    event = serializers.CharField()
+    kind = serializers.CharField()
+    state = serializers.ChoiceField(["waiting", "delivered", "failed"])
+    next_at = serializers.DateTimeField(allow_null=True)
+    delivered_at = serializers.DateTimeField(allow_null=True)
+    attempts = AttemptShape(many=True)
+
+
 def page_of(shape: type[serializers.Serializer[Any]]) -> Any:
     """`{"data": […], "next": cursor | null}`."""
     return inline_serializer(

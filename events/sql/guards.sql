@@ -155,6 +155,31 @@ BEGIN
 END;
 $guard$;
 
+CREATE OR REPLACE FUNCTION public.promptforge_webhook_update() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
+BEGIN
+    -- [webhook_stays]
+    IF NEW.id <> OLD.id OR NEW.project_id <> OLD.project_id OR (OLD.removed_at IS NOT NULL AND NEW IS DISTINCT FROM OLD) THEN
+        PERFORM public.promptforge_refuse('webhook_stays', 'A webhook endpoint stays in its project, and a removed one as it was.');
+    END IF;
+    -- [end]
+    RETURN NEW;
+END;
+$guard$;
+
+CREATE OR REPLACE FUNCTION public.promptforge_delivery_write() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
+BEGIN
+    -- [delivery_of_project]
+    IF (SELECT project_id FROM public.events_webhookendpoint WHERE id = NEW.endpoint_id)
+        IS DISTINCT FROM (SELECT project_id FROM public.events_event WHERE id = NEW.event_id) THEN
+        PERFORM public.promptforge_refuse('delivery_of_project', 'An event is sent to endpoints of its own project only.');
+    END IF;
+    -- [end]
+    RETURN NEW;
+END;
+$guard$;
+
 CREATE OR REPLACE TRIGGER event_insert BEFORE INSERT ON public.events_event
     FOR EACH ROW EXECUTE FUNCTION public.promptforge_event_insert();
 CREATE OR REPLACE TRIGGER event_frozen BEFORE UPDATE OR DELETE ON public.events_event
@@ -176,6 +201,23 @@ CREATE OR REPLACE TRIGGER serving_not_truncated BEFORE TRUNCATE ON public.events
 CREATE OR REPLACE TRIGGER served_change_frozen BEFORE UPDATE OR DELETE ON public.events_servedchange
     FOR EACH ROW EXECUTE FUNCTION public.promptforge_frozen();
 CREATE OR REPLACE TRIGGER served_change_not_truncated BEFORE TRUNCATE ON public.events_servedchange
+    FOR EACH STATEMENT EXECUTE FUNCTION public.promptforge_frozen();
+
+CREATE OR REPLACE TRIGGER webhook_update BEFORE UPDATE ON public.events_webhookendpoint
+    FOR EACH ROW EXECUTE FUNCTION public.promptforge_webhook_update();
+CREATE OR REPLACE TRIGGER webhook_kept BEFORE DELETE ON public.events_webhookendpoint
+    FOR EACH ROW EXECUTE FUNCTION public.promptforge_frozen();
+CREATE OR REPLACE TRIGGER webhook_not_truncated BEFORE TRUNCATE ON public.events_webhookendpoint
+    FOR EACH STATEMENT EXECUTE FUNCTION public.promptforge_frozen();
+CREATE OR REPLACE TRIGGER webhook_history_frozen BEFORE UPDATE OR DELETE ON public.events_historicalwebhookendpoint
+    FOR EACH ROW EXECUTE FUNCTION public.promptforge_frozen();
+CREATE OR REPLACE TRIGGER webhook_history_not_truncated BEFORE TRUNCATE ON public.events_historicalwebhookendpoint
+    FOR EACH STATEMENT EXECUTE FUNCTION public.promptforge_frozen();
+CREATE OR REPLACE TRIGGER delivery_write BEFORE INSERT OR UPDATE ON public.events_delivery
+    FOR EACH ROW EXECUTE FUNCTION public.promptforge_delivery_write();
+CREATE OR REPLACE TRIGGER attempt_frozen BEFORE UPDATE OR DELETE ON public.events_deliveryattempt
+    FOR EACH ROW EXECUTE FUNCTION public.promptforge_frozen();
+CREATE OR REPLACE TRIGGER attempt_not_truncated BEFORE TRUNCATE ON public.events_deliveryattempt
     FOR EACH STATEMENT EXECUTE FUNCTION public.promptforge_frozen();
 
 -- Deferred: runs while committing, so that seals stand in the order of commits.

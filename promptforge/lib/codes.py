@@ -202,6 +202,7 @@ CODES: Mapping[str, Code] = {
         "A newer version exists",
         "Load the newest version, bring your change to it, and send it with the new base.",
     ),
+    "webhook_disabled": Code(409, "The webhook endpoint is disabled", "Set `enabled` to true, then repeat."),
     "stale_diff": Code(409, "The diff has changed", "Look at the new diff, and send its `diff_digest`."),
     "stale_head": Code(
         409, "The channel has moved", "Look at the `head` that the answer carries, and repeat with its revision."
@@ -233,6 +234,9 @@ CODES: Mapping[str, Code] = {
     "bad_policy": Code(422, "Not a channel policy", "Mend each field that `errors` points at; docs/api.md lists them."),
     "bad_role": Code(422, "Not a message role", "Use a role that `detail` lists."),
     "bad_type": Code(422, "Not a prompt type", "Use `text` or `chat`."),
+    "bad_url": Code(
+        422, "Not a usable address", "Write `https://host/path`, with a host that DNS knows, and no user in it."
+    ),
     "bad_variable": Code(
         422, "A variable's value does not fit", "Send a value of the declared type, length and choice."
     ),
@@ -273,6 +277,11 @@ CODES: Mapping[str, Code] = {
     ),
     "unknown_variable": Code(
         422, "A variable is not known", "Leave the variable out, or mend its name; without strict it is ignored."
+    ),
+    "url_not_allowed": Code(
+        422,
+        "The address may not be called",
+        "Name a public host, or have the operator list it in `PROMPTFORGE_ALLOWED_PRIVATE_HOSTS`.",
     ),
     # 429 and 5xx
     "rate_limited": Code(429, "Too many requests", "Wait as long as Retry-After says, then send more slowly."),

@@ -5,6 +5,7 @@ from the file `keys` in the var directory, which is made at the first start. Of 
 current (it signs), the others only verify what they signed before.
 """
 
+import fcntl
 import os
 import re
 import secrets
@@ -18,7 +19,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from promptforge.env import env, var_directory
 
-PURPOSES = ("receipt", "api-key", "checkpoint")
+PURPOSES = ("receipt", "api-key", "checkpoint", "secrets")
+ADDED_LATER = ("secrets",)  # what a key file of an earlier release lacks, and gets at the next start
 DJANGO = "django"  # the purpose under which the file, and only the file, holds Django's secret key
 ID = re.compile(r"[a-z0-9][a-z0-9-]{0,15}")  # no dot: ids stand between dots in receipts
 SHORTEST = 32  # characters of a secret
@@ -127,15 +129,33 @@ def _read_file() -> str:
     if path.stat().st_mode & 0o077:
         raise ImproperlyConfigured(f"{path} holds secrets and can be read by others: run chmod 600 on it.")
     try:
-        return path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
+        return text if all(f":{purpose}:" in text for purpose in ADDED_LATER) else _add_purposes(path)
     except (PermissionError, UnicodeDecodeError) as error:
         raise ImproperlyConfigured(f"{path} cannot be read: it belongs to another user or is damaged.") from error
+
+
+def _add_purposes(path: Path) -> str:
+    """Append a key for each purpose that came after this file, once, whichever process is first."""
+    with path.open("r+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        text = file.read()
+        missing = [purpose for purpose in ADDED_LATER if f":{purpose}:" not in text]
+        added = "".join(_fresh_line(purpose) for purpose in missing)
+        file.write(added if text.endswith("\n") or not added else f"\n{added}")
+        file.flush()
+        os.fsync(file.fileno())
+    return path.read_text(encoding="utf-8")
+
+
+def _fresh_line(purpose: str) -> str:
+    return f"k1:{purpose}:{secrets.token_urlsafe(48)}\n"
 
 
 def _make_file(path: Path) -> None:
     """Write a complete file under another name and link it into place, so that of two processes one wins whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [f"k1:{purpose}:{secrets.token_urlsafe(48)}\n" for purpose in (DJANGO, *PURPOSES)]
+    lines = [_fresh_line(purpose) for purpose in (DJANGO, *PURPOSES)]
     fresh = path.with_name(f".keys.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -15,6 +15,7 @@ from accounts.actions.api_keys import create_key
 from accounts.actions.members import create_user, grant_break_glass
 from accounts.models import User
 from accounts.sign_in import SIGNED_IN_AT
+from events.models import Delivery, DeliveryAttempt, Event, Letter, WebhookEndpoint
 from prompts.actions.releases import break_glass, promote, rollback
 from prompts.models import (
     Channel,
@@ -93,6 +94,7 @@ def fill(team: Team) -> Prompt:
     Draft.objects.create(prompt=prompt, user=team.ada.user, base_version=team.version(prompt, 3), source="Half a")
     _promotion(team, prompt)
     _policy(team)
+    hook(team, team.farah.user.pk)
     return prompt
 
 
@@ -131,6 +133,17 @@ def _promotion(team: Team, prompt: Prompt) -> None:
     Schedule.objects.create(
         promotion=promotion, apply_at=timezone.now() + timedelta(hours=2), actor=team.cleo.user, reason="Tonight."
     )
+
+
+def hook(team: Team, person_id: int) -> None:
+    """An endpoint with a delivery that was tried once, and a letter."""
+    event = Event.objects.filter(project_id=team.project.pk).latest("pk")
+    endpoint = WebhookEndpoint.objects.create(
+        project_id=team.project.pk, url="https://hooks.example/1", events=["*"], secret=b"", cursor=0
+    )
+    delivery = Delivery.objects.create(endpoint=endpoint, event=event)
+    DeliveryAttempt.objects.create(delivery=delivery, status=500, outcome="It answered 500.", milliseconds=3)
+    Letter.objects.get_or_create(event=event, person_id=person_id)
 
 
 def _policy(team: Team) -> None:

@@ -14,12 +14,12 @@ from django.urls import reverse
 from accounts.models import Membership, User
 from events.admin.seen import ProjectFilter
 from prompts.models import Draft, Prompt, PromptVersion
-from tests.admin.conftest import Browser
+from tests.admin.conftest import Browser, hook
 from tests.personas import Team
 
 EXPECTED = """
 accounts: apikey breakglassgrant membership project rolegroup user
-events: event eventseal servedchange serving
+events: delivery event eventseal letter servedchange serving webhookendpoint
 prompts: channel channelpolicy check draft freezewindow head policychange promotion prompt promptversion ratification
 prompts: release review reviewdismissal schedule
 """
@@ -110,6 +110,7 @@ def grow(team: Team, person: User) -> None:
         user = create_user(email=f"p{person.pk}-{number}@example.com")
         set_roles(project=team.project, user=user, roles=["viewer"], by=None)
         Draft.objects.create(prompt=prompt, user=person, source="x")
+        hook(team, person.pk)
     assert PromptVersion.objects.count() >= 50
 
 

@@ -52,6 +52,7 @@ _HIDDEN = {"billing": "not_found"}
 _VERSION = {"prompt": "{prompt}", "content": "Another text"}
 _PROMOTE = {"kind": "promote", "prompt": "{prompt}", "channel": "stable", "version": 2}
 _FREEZE = {"from": "2030-01-01T00:00:00Z", "to": "2030-01-02T00:00:00Z", "reason": "Holidays"}
+_WEBHOOK = {"url": "https://93.184.215.14/hook", "events": ["release.made"]}
 _GRANT = {"permission": "break_glass", "minutes": 5}
 
 TABLE: Mapping[str, Mapping[str, Call]] = {
@@ -235,6 +236,27 @@ TABLE: Mapping[str, Mapping[str, Call]] = {
     "api/public/v2/prompts/<path:name>": {
         "GET": Call("prompts:read", "api/public/v2/prompts/{prompt}", instead=_FETCH),
         "OPTIONS": Call(KEYS, "api/public/v2/prompts/{prompt}"),
+    },
+    "api/v1/webhook-endpoints": {
+        "GET": Call(CONFIGURERS),
+        "POST": Call(CONFIGURERS, body=_WEBHOOK),
+    },
+    "api/v1/webhook-endpoints/<str:endpoint_id>": {
+        "GET": Call(CONFIGURERS, "api/v1/webhook-endpoints/{webhook}"),
+        "PATCH": Call(CONFIGURERS, "api/v1/webhook-endpoints/{webhook}", {"events": ["version.saved"]}),
+        "DELETE": Call(CONFIGURERS, "api/v1/webhook-endpoints/{webhook}"),
+    },
+    "api/v1/webhook-endpoints/<str:endpoint_id>/rotate": {
+        "POST": Call(CONFIGURERS, "api/v1/webhook-endpoints/{webhook}/rotate", {"overlap_hours": 1}),
+    },
+    "api/v1/webhook-endpoints/<str:endpoint_id>/test": {
+        "POST": Call(CONFIGURERS, "api/v1/webhook-endpoints/{webhook}/test"),
+    },
+    "api/v1/webhook-endpoints/<str:endpoint_id>/deliveries": {
+        "GET": Call(CONFIGURERS, "api/v1/webhook-endpoints/{webhook}/deliveries"),
+    },
+    "api/v1/webhook-deliveries/<str:delivery_id>/resend": {
+        "POST": Call(CONFIGURERS, "api/v1/webhook-deliveries/{delivery}/resend"),
     },
     # Whatever else begins with /api/ is nowhere, for everybody alike.
     "api/": {

@@ -15,6 +15,7 @@ from guardian.shortcuts import assign_perm
 
 from accounts.actions.api_keys import revoke_key
 from accounts.actions.members import create_user, grant_break_glass, set_roles
+from accounts.actions.webhooks import check_webhook, create_webhook
 from accounts.models import ApiKey, Membership, Project, User
 from accounts.roles import Permission, Role, Scope
 from promptforge.lib.ids import encode
@@ -39,6 +40,8 @@ IDS = {
     "change": "pol",
     "key": "key",
     "member": "mem",
+    "webhook": "whk",
+    "delivery": "dlv",
 }
 # What a call says besides the things that it names.
 VALUES = {"digest", "tomorrow"}
@@ -95,6 +98,9 @@ def _furnish(team: Team, name: str, channel: str, guarded: str) -> dict[str, str
         reason="The sale",
     )
     team.key()
+    hook = create_webhook(
+        by=team.farah, url="https://93.184.215.14/", events=["*"], format="standard", enabled=True, secret=None
+    ).endpoint
     rows = {
         "version": team.version(prompt, 2),
         "release": broken,
@@ -105,6 +111,8 @@ def _furnish(team: Team, name: str, channel: str, guarded: str) -> dict[str, str
         "change": change,
         "key": ApiKey.objects.get(project=team.project),
         "member": Membership.objects.get(project=team.project, user=team.noor.user),
+        "webhook": hook,
+        "delivery": check_webhook(by=team.farah, endpoint=hook),
     }
     said = {
         "prompt": name,

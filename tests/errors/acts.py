@@ -44,6 +44,7 @@ FETCH = f"prompts/{GREETING}"
 PROMOTE = {"kind": "promote", "prompt": GREETING, "version": 2}
 ROLLBACK = {"kind": "rollback", "prompt": GREETING, "reason": "Worse"}
 NEW = {"name": "new", "content": "Hello"}
+WEBHOOK = {"url": "https://93.184.215.14/", "events": ["*"]}
 
 
 @dataclass(eq=False)
@@ -272,6 +273,12 @@ def stale_diff(scene: Scene) -> Iterator[Act]:
     yield refusing(lambda: review(promotion, scene.team.ben, diff_digest=b"what an older one showed"))
 
 
+@contextmanager
+def webhook_disabled(scene: Scene) -> Iterator[Act]:
+    made = json.loads(scene.caller().post("webhook-endpoints", WEBHOOK | {"enabled": False}).content)
+    yield lambda: scene.caller().send("POST", f"webhook-endpoints/{made['id']}/test")
+
+
 def refusing(act: Act, using: str = "default") -> Act:
     """The act in a transaction of its own, whose refusal by the database is put into our words."""
 
@@ -432,6 +439,7 @@ ACTS: dict[str, Arranged] = {
     "rollback_target_never_live": post("releases", ROLLBACK | {"version": 2}),
     "rollback_target_withdrawn": rollback_target_withdrawn,
     "stale_base": post("versions", {"prompt": GREETING, "content": "x", "base_version": 1}),
+    "webhook_disabled": webhook_disabled,
     "stale_diff": stale_diff,
     "stale_head": post("releases", PROMOTE | {"expected_revision": 7}),
     "canary_required": lacking({"required_checks": ["canary"]}),
@@ -447,6 +455,7 @@ ACTS: dict[str, Arranged] = {
     "bad_policy": post("channels", {"name": "beta", "policy": {"required_approvals": -1}}),
     "bad_role": content([{"role": "root", "content": "Hi"}]),
     "bad_type": content("Hi", type="image"),
+    "bad_url": post("webhook-endpoints", WEBHOOK | {"url": "nowhere"}),
     "bad_variable": post("prompts/values/both", {"variables": {"i": "seven", "m": "x"}}),
     "bad_variable_name": content("{{a.b}}"),
     "confusable_variable": content("{{n\u0430me}}"),
@@ -462,6 +471,7 @@ ACTS: dict[str, Arranged] = {
     "too_many_variables": content(" ".join(f"{{{{v{number}}}}}" for number in range(201))),
     "unclosed_tag": content("Hi {{name"),
     "unknown_variable": post("prompts/values/text", {"variables": {"a": "x", "b": "y", "c": "z"}, "strict": True}),
+    "url_not_allowed": post("webhook-endpoints", WEBHOOK | {"url": "http://10.0.0.5/"}),
     "rate_limited": rate_limited,
     "server_error": server_error,
     "unavailable": unavailable,

@@ -11,7 +11,7 @@ from accounts.actions.members import remove_member, set_roles
 from accounts.models import Membership, Project, User
 from events.actions import record
 from events.kinds import EventKind
-from events.models import Event, EventSeal, ServedChange, Serving
+from events.models import Event, EventSeal, ServedChange, Serving, WebhookEndpoint
 from prompts.actions.projects import change_project, create_channel
 from prompts.actions.releases import promote
 from prompts.actions.versions import save_version
@@ -219,3 +219,37 @@ def test_a_new_history_takes_a_new_epoch(team: Team) -> None:
     run("UPDATE public.events_serving SET transaction = 0, epoch = gen_random_uuid()")
     team.prompt("other")
     assert generation(team) == before + 1
+
+
+# --- Webhooks --------------------------------------------------------------------------------------------------------
+def endpoint_of(team: Team) -> WebhookEndpoint:
+    return WebhookEndpoint.objects.create(
+        project_id=team.project.pk, url="https://hooks.example/1", events=["*"], secret=b"", cursor=0
+    )
+
+
+@pytest.mark.parametrize("change", ["project_id = 77", "id = id + 1000"])
+def test_a_webhook_endpoint_stays_where_it_is(team: Team, change: str) -> None:
+    """Moved to another project, it would get that one's events."""
+    endpoint_of(team)
+    with refused("webhook_stays"):
+        run(f"UPDATE public.events_webhookendpoint SET {change}", using="default")
+
+
+def test_a_removed_webhook_endpoint_stays_removed(team: Team) -> None:
+    endpoint_of(team)
+    run("UPDATE public.events_webhookendpoint SET removed_at = now(), enabled = false", using="default")
+    for change in ("removed_at = NULL", "enabled = true", "url = 'https://evil.example'"):
+        with refused("webhook_stays"):
+            run(f"UPDATE public.events_webhookendpoint SET {change}", using="default")
+
+
+def test_an_event_goes_to_endpoints_of_its_own_project(team: Team) -> None:
+    endpoint, event = endpoint_of(make_team("rival", preset="solo")), say(team)
+    insert = "INSERT INTO public.events_delivery (endpoint_id, event_id, tries) VALUES (%s, %s, 0)"
+    with refused("delivery_of_project"):
+        run(insert, [endpoint.pk, event.pk], using="default")
+    own = endpoint_of(team)
+    run(insert, [own.pk, event.pk], using="default")
+    with refused("delivery_of_project"):
+        run("UPDATE public.events_delivery SET endpoint_id = %s", [endpoint.pk], using="default")

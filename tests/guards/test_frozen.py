@@ -16,6 +16,7 @@ from django.utils import timezone
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from accounts.models import BreakGlassGrant, Project, User
+from events.models import Delivery, DeliveryAttempt, Event, WebhookEndpoint
 from promptforge.lib import database, guards
 from promptforge.lib.cluster import ADMIN
 from prompts.actions.releases import break_glass
@@ -57,6 +58,7 @@ def everything(careful_team: Team) -> Team:
     team = careful_team
     prompt = team.prompt(versions=2)
     team.key()
+    attempted(team)
     BreakGlassGrant.objects.create(
         project=team.project,
         user=team.noor.user,
@@ -90,6 +92,15 @@ def everything(careful_team: Team) -> Team:
     said = observation(team)
     feedback(team, observation=said.uid)
     return team
+
+
+def attempted(team: Team) -> None:
+    endpoint = WebhookEndpoint.objects.create(
+        project_id=team.project.pk, url="https://hooks.example/1", events=["*"], secret=b"", cursor=0
+    )
+    event = Event.objects.filter(project_id=team.project.pk).latest("pk")
+    delivery = Delivery.objects.create(endpoint=endpoint, event=event)
+    DeliveryAttempt.objects.create(delivery=delivery, status=500, outcome="It answered 500.", milliseconds=3)
 
 
 def rows(table: str) -> models.QuerySet[Any]:

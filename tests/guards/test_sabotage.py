@@ -56,6 +56,8 @@ RULES = {
     "policy_four_eyes": Entry(PROMOTIONS + "test_another_person_who_may_configure_approves_it[cleo]"),
     "freeze_right": Entry(PROMOTIONS + "test_a_freeze_is_set_and_lifted_by_who_may"),
     "freeze_lift_right": Entry(PROMOTIONS + "test_a_freeze_is_set_and_lifted_by_who_may"),
+    "webhook_stays": Entry(EVENTS + "test_a_webhook_endpoint_stays_where_it_is[project_id = 77]"),
+    "delivery_of_project": Entry(EVENTS + "test_an_event_goes_to_endpoints_of_its_own_project"),
     "event_data_object": Entry(EVENTS + "test_what_an_event_tells_is_an_object[[]]"),
     "freeze_lifted_once": Entry(PROMOTIONS + "test_a_freeze_is_lifted_and_not_changed[ends_at]"),
     "head_starts_empty": Entry(LEDGER + "test_no_head_stands_between_two_projects"),
@@ -111,6 +113,8 @@ RULES = {
 # Triggers that refuse by a rule of their function, or derive what the test misses; the walls follow below.
 TRIGGERS = {
     "event_insert": Entry(EVENTS + "test_an_event_is_dated_by_the_database", WRONG),
+    "webhook_update": Entry(EVENTS + "test_a_webhook_endpoint_stays_where_it_is[project_id = 77]"),
+    "delivery_write": Entry(EVENTS + "test_an_event_goes_to_endpoints_of_its_own_project"),
     "event_seal": Entry(EVENTS + "test_every_event_is_sealed_by_its_commit", WRONG),
     "seal_insert": Entry(EVENTS + "test_the_first_seal_has_the_first_place", WRONG),
     "serving_update": Entry(EVENTS + "test_a_generation_only_advances_by_its_own_transaction"),

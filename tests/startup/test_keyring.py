@@ -16,7 +16,8 @@ SECRET = "s" * 32
 WHOLE = f"""r2:receipt:{SECRET}2,r1:receipt:{SECRET}1
 # a comment, with a comma
 a1:api-key:{SECRET}:with:colons
-c1:checkpoint:{SECRET}"""
+c1:checkpoint:{SECRET}
+s1:secrets:{SECRET}"""
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,7 @@ def test_first_use_makes_a_private_file_that_stays(tmp_path: Path) -> None:
     first = {purpose: keyring.current(purpose) for purpose in keyring.PURPOSES}
     django = keyring.django_secret_key()
     assert (tmp_path / "var" / "keys").stat().st_mode & 0o777 == 0o600
-    assert len({key.secret for key in first.values()} | {django.encode()}) == 4
+    assert len({key.secret for key in first.values()} | {django.encode()}) == 5
     assert list((tmp_path / "var").iterdir()) == [tmp_path / "var" / "keys"]
     _forget()
     assert {purpose: keyring.current(purpose) for purpose in keyring.PURPOSES} == first
@@ -79,6 +80,7 @@ def test_processes_that_start_together_agree(tmp_path: Path) -> None:
         ("r1:receipt:hunter2", "a secret shorter than 32 characters"),
         (f"r1:receipt:{SECRET},r1:receipt:{SECRET}2", "key 2 has the id r1, which another key for receipt has too"),
         (f"r1:receipt:{SECRET}", "no key for the purpose api-key"),
+        (WHOLE.rpartition("\n")[0], "no key for the purpose secrets: add a line id:secrets:secret"),
     ],
 )
 def test_a_malformed_ring_is_refused_without_quoting_it(
@@ -107,3 +109,34 @@ def test_a_short_secret_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         keyring.django_secret_key()
     monkeypatch.setenv("PROMPTFORGE_SECRET_KEY", SECRET)
     assert keyring.django_secret_key() == SECRET
+
+
+def test_a_file_of_an_earlier_release_gets_what_came_since_once(tmp_path: Path) -> None:
+    """Three processes find the old file at once; all use the one key that the first of them appended."""
+    keyring.keyring()
+    file = tmp_path / "var" / "keys"
+    former = "".join(line for line in file.read_text().splitlines(keepends=True) if ":secrets:" not in line).rstrip(
+        "\n"
+    )
+    file.write_text(former)
+    program = "from promptforge.lib import keyring; print(keyring.current('secrets').secret.decode())"
+    environment = clean_environment(PROMPTFORGE_VAR=str(tmp_path / "var"))
+    command = [sys.executable, "-c", program]
+    started = [
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    (secret,) = {process.communicate()[0].strip() for process in started}
+    assert file.read_text() == f"{former}\nk1:secrets:{secret}\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    _forget()
+    assert keyring.current("secrets") == keyring.Key("k1", secret.encode())
+
+
+def test_a_file_that_lost_another_key_gets_no_new_one(tmp_path: Path) -> None:
+    """A fresh key for API keys would end every key that there is, in silence."""
+    keyring.keyring()
+    file = tmp_path / "var" / "keys"
+    file.write_text("".join(line for line in file.read_text().splitlines(keepends=True) if ":api-key:" not in line))
+    _forget()
+    with pytest.raises(ImproperlyConfigured, match="no key for the purpose api-key"):
+        keyring.keyring()
