@@ -1,0 +1,79 @@
+"""Far more slow requests than the server admits: it sheds them at once, still rolls back, and recovers.
+
+Lists and saves arrive at fixed rates (open loop), many times what two cores do. Told are: how the refusals (503) look
+and how soon they come, whether a rollback in the middle succeeds and in what time, what fetches feel, and how long
+after the end lists are as quick again as before.
+"""
+
+import time
+
+from bench.client import Client
+from bench.generator import reference
+from bench.measuring import Row, Stage, summary
+from bench.scenarios.fetching import plain
+from bench.scenarios.saving import saves
+
+LISTS, SAVES, READS = 400, 200, 300  # a second
+LIST = "/api/v1/prompts?limit=200"
+LONGEST_RECOVERY = 60.0
+
+
+def run(stage: Stage, seconds: float) -> None:
+    """Overload for so long."""
+    client = stage.ours.client()
+    calm = summary([client.call("GET", LIST).seconds for _ in range(20)])["p50_ms"]
+    lists = reference(stage.ours.port, stage.ours.headers, {LIST: '"plain/00"'})
+    lists = [step.__class__(step.request, 200, "nothing") for step in lists]  # saves change what a list says
+    loads = {
+        "lists": stage.load(lists, connections=300, rate=LISTS, seconds=seconds),
+        "saves": stage.load(saves(stage.ours), connections=150, rate=SAVES, seconds=seconds),
+        "fetches": stage.load(plain(stage.ours), connections=32, rate=READS, seconds=seconds),
+    }
+    time.sleep(seconds / 2)
+    moves = [_move(stage.ours.client(), kind) for kind in ("promote", "rollback")]
+    figures = {name: load.figures() for name, load in loads.items()}
+    recovered = _recovery(client, calm)
+    for name, one in figures.items():
+        stage.keep(f"overload: {name}", connections=one["answers"], **_refusals(one), **one)
+    for kind, move in zip(("promote", "rollback"), moves, strict=True):
+        stage.keep(f"overload: {kind} meanwhile", **move)
+    recovery = "no recovery within 60 s" if recovered is None else f"lists as quick as before after {recovered:.1f} s"
+    stage.keep("overload: recovery", note=recovery, recovery_seconds=recovered, calm_ms=calm)
+
+
+def _refusals(figures: Row) -> Row:
+    """What the 503 looked like, and whether anything but success and 503 was answered."""
+    refused = figures["statuses"].get("503", {"count": 0, "p50_ms": 0, "p99_ms": 0, "max_ms": 0, "retry_after": 0})
+    answered = {status: one["count"] for status, one in figures["statuses"].items()}
+    figures["errors"] -= refused["count"]  # shedding is what is wanted here
+    note = (
+        f"{answered}; 503: p50 {refused['p50_ms']:.1f}, p99 {refused['p99_ms']:.1f}, max {refused['max_ms']:.1f} ms, "
+        f"{refused['retry_after']} of {refused['count']} with Retry-After"
+    )
+    return {"refused": refused, "note": note}
+
+
+def _move(client: Client, kind: str) -> Row:
+    """Move the prompt once; a refusal is an error."""
+    move = {"kind": kind, "prompt": "moving", "reason": "overload"} | ({"version": 1} if kind == "promote" else {})
+    answer = client.call("POST", "/api/v1/releases", move)
+    return {
+        "expected": summary([answer.seconds]),
+        "errors": int(answer.status != 201),
+        "wrong": 0,
+        "status": answer.status,
+    }
+
+
+def _recovery(client: Client, calm: float) -> float | None:
+    """Seconds until five lists in a row took less than twice the calm time and 20 ms; None after a minute."""
+    begun, in_a_row = time.monotonic(), 0
+    while time.monotonic() - begun < LONGEST_RECOVERY:
+        answer = client.call("GET", LIST)
+        quick = answer.status == 200 and answer.seconds * 1000 < 2 * calm + 20
+        in_a_row = in_a_row + 1 if quick else 0
+        if in_a_row == 5:
+            return time.monotonic() - begun
+        if answer.status != 200:
+            time.sleep(0.1)
+    return None
