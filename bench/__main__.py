@@ -1,6 +1,7 @@
 """`script/bench`: set everything up, measure, and write down what came out. README.md tells the rest."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,18 +28,22 @@ NOT_IN = {"release": "one"}
 
 
 def main() -> int:
-    """Measure what was asked for; 1 when an answer was wrong."""
-    options = _options()
+    """Measure what was asked for; 1 when an answer was wrong, or when something did not start or refused to answer."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # on the way out, all servers are ended
+    try:
+        return _run(_options())
+    except (NoCompiler, RuntimeError) as reason:
+        print(reason, file=sys.stderr)
+        return 1
+
+
+def _run(options: argparse.Namespace) -> int:
     size = QUICK if options.quick else Size()
     size = replace(size, repeats=options.repeats or size.repeats, seconds=options.seconds or size.seconds)
     if options.layout:
         size = replace(size, layouts=(options.layout,))
     var = options.var.resolve()
-    try:
-        program = build(var)
-    except NoCompiler as refusal:
-        print(refusal, file=sys.stderr)
-        return 1
+    program = build(var)
     ours = Ours(var / "promptforge")
     ours.forget()
     others: list[Contestant] = [Bare(var, ours), PlainView(var, ours)]

@@ -38,9 +38,8 @@ class Ours:
     # -- starting and ending
 
     def forget(self) -> None:
-        """Remove what an earlier run left, its database included."""
-        if self.cluster.is_running():
-            raise RuntimeError(f"Something still works with {self.var}: end it first.")
+        """Remove what an earlier run left, its database included; one that was killed may still be ending."""
+        wait_until(lambda: not self.cluster.is_running(), 30, f"Something still works with {self.var}: end it first.")
         shutil.rmtree(self.cluster.data, ignore_errors=True)
         shutil.rmtree(self.var, ignore_errors=True)
 

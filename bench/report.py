@@ -83,7 +83,9 @@ def _lines(rows: Sequence[Row]) -> Iterable[list[str]]:
         scenario, who, connections = item[0]
         return scenarios.index((scenario,)), connections or 0, people.index((who,))
 
-    for (scenario, who, connections), group in sorted(_groups(rows, "scenario", "who", "connections").items(), key=place):
+    for (scenario, who, connections), group in sorted(
+        _groups(rows, "scenario", "who", "connections").items(), key=place
+    ):
         if "expected" not in group[0]:
             if group[0].get("note") == "not there yet":
                 yield [scenario, who, "", "not there yet", *[""] * 7]

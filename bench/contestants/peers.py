@@ -137,7 +137,7 @@ class MLflow(Peer):
 
     name = "MLflow"
     package = "mlflow==3.17.2"
-    drivers = ("psycopg2-binary",)
+    drivers = ("psycopg[binary]",)
     health = "/health"
 
     def path(self, name: str) -> str:
