@@ -38,10 +38,12 @@ def run(stage: Stage, seconds: float) -> None:
 
 
 def _memory(stage: Stage) -> dict[str, float]:
-    """RSS in MB of each of PromptForge's processes, PostgreSQL's as one, for its sessions come and go."""
-    found = {f"{one['pid']} {one['command']}": float(str(one["rss_mb"])) for one in machine.memory(stage.ours.root)}
-    unshared = sum(float(str(one["uss_mb"])) for one in machine.memory(stage.ours.postgres))
-    return found | {"PostgreSQL, all sessions, unshared": unshared}
+    """RSS in MB of each of PromptForge's processes; of PostgreSQL, whose sessions come and go, what is unshared of all."""
+    postgres = machine.memory(stage.ours.postgres)
+    inside = {one["pid"] for one in postgres}  # an embedded PostgreSQL is a child of the server
+    ours = [one for one in machine.memory(stage.ours.root) if one["pid"] not in inside]
+    found = {f"{one['pid']} {one['command']}": float(str(one["rss_mb"])) for one in ours}
+    return found | {"all of PostgreSQL, unshared": sum(float(str(one["uss_mb"])) for one in postgres)}
 
 
 def _growth(noted: list[tuple[float, dict[str, float]]]) -> list[dict[str, Any]]:

@@ -7,8 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts.models import Project
-from prompts.actions.scale_data import Size, make_scale_project
+from prompts.actions.scale_data import Size, fill_project
 
 
 class Command(BaseCommand):
@@ -24,21 +23,16 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.PRODUCTION and not options["yes"]:
             raise CommandError(
-                "This is a production system, and nothing that is made here can be deleted: --yes insists."
+                "This is a production system, and what is made here can never be deleted. --yes insists."
             )
         size = _size(options)
-        names = [f"scale-{number:04}" for number in range(1, options["projects"] + 1)]
-        missing = sorted(set(names) - set(Project.objects.filter(name__in=names).values_list("name", flat=True)))
-        if len(missing) < len(names):
-            self.stdout.write(f"{len(names) - len(missing)} of {len(names)} projects exist already.")
-        progress = _Progress(self, size.rows * len(missing))
-        for name in missing:
-            progress.project = name
-            make_scale_project(name=name, size=size, tell=progress.tell)
-            progress.finish(size.rows)
+        progress = _Progress(self, size.rows * options["projects"])
+        for number in range(options["projects"]):
+            progress.turn_to(f"scale-{number + 1:04}", size.rows * number)
+            fill_project(name=progress.name, size=size, tell=progress.tell)
         self.stdout.write(
-            f"{len(names)} projects, each with {size.prompts} prompts, {size.prompts * size.versions:,} versions "
-            f"and {size.prompts * size.releases * 2:,} releases."
+            f"{options['projects']} projects, each with {size.prompts:,} prompts, {size.prompts * size.versions:,} "
+            f"versions and {size.prompts * size.releases * 2:,} releases."
         )
 
 
@@ -59,20 +53,25 @@ class _Progress:
     EVERY = 5.0
 
     def __init__(self, command: BaseCommand, total: int) -> None:
-        self.command, self.total, self.done, self.project = command, total, 0, ""
+        self.command, self.total = command, total
+        self.added = 0
         self.began = self.said = time.monotonic()
 
-    def tell(self, stage: str, rows: int) -> None:
+    def turn_to(self, name: str, before: int) -> None:
+        """The next project, and the rows of all projects before it."""
+        self.name, self.before = name, before
+        self.seen: int | None = None
+
+    def tell(self, rows: int) -> None:
+        """Rows of the project; those that it had already do not count as speed."""
+        self.added += 0 if self.seen is None else rows - self.seen
+        self.seen = rows
         now = time.monotonic()
-        if now - self.said < self.EVERY and stage != "committing":
+        if not self.added or now - self.said < self.EVERY:
             return
         self.said = now
-        done = self.done + rows
-        rate = done / max(now - self.began, 0.001)
-        left = (self.total - done) / rate / 60 if rate else 0
+        done, rate = self.before + rows, self.added / (now - self.began)
+        left = (self.total - done) / rate / 60
         self.command.stdout.write(
-            f"{self.project} {stage:<10} {done:>11,} of {self.total:,} rows  {rate:>7,.0f}/s  {left:,.0f} min to go"
+            f"{self.name}  {done:>11,} of {self.total:,} rows  {rate:>7,.0f}/s  {left:,.0f} min to go"
         )
-
-    def finish(self, rows: int) -> None:
-        self.done += rows
