@@ -38,7 +38,7 @@ def run(stage: Stage, seconds: float) -> None:
 
 
 def _memory(stage: Stage) -> dict[str, float]:
-    """RSS in MB of each of PromptForge's processes; of PostgreSQL, whose sessions come and go, what is unshared of all."""
+    """RSS in MB of each process; PostgreSQL's sessions come and go, so of them together what is unshared."""
     postgres = machine.memory(stage.ours.postgres)
     inside = {one["pid"] for one in postgres}  # an embedded PostgreSQL is a child of the server
     ours = [one for one in machine.memory(stage.ours.root) if one["pid"] not in inside]
