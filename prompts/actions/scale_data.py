@@ -10,6 +10,7 @@ project that was left half made is continued.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -156,7 +157,7 @@ class _Filling:
             with transaction.atomic(), connection.cursor() as cursor:
                 for number in range(self.version + 1, last + 1):
                     text = TEXT % ("", number)
-                    row = {
+                    row: dict[str, Any] = {
                         "number": number,
                         "text": text,
                         "variables": canonical_json(templating.declared_variables(text, None, [])),
@@ -176,7 +177,7 @@ class _Filling:
             with transaction.atomic(), connection.cursor() as cursor:
                 for revision in range(self.revision + 1, last + 1):
                     newest = 1 + (revision - 1) * self.size.versions // self.size.releases
-                    row = {
+                    row: dict[str, Any] = {
                         "revision": revision,
                         "number": max(1, newest - (revision % 7 == 0)),
                         "reason": f"Move {revision}",
