@@ -44,8 +44,9 @@ def _run(options: argparse.Namespace) -> int:
         size = replace(size, layouts=(options.layout,))
     var = options.var.resolve()
     program = build(var)
-    ours = Ours(var / "promptforge")
-    ours.forget()
+    ours = Ours((options.database or var / "promptforge").resolve())
+    if not options.database:
+        ours.forget()
     others: list[Contestant] = [Bare(var, ours), PlainView(var, ours)]
     others += [PEERS[name](var, ours) for name in options.peers]
     stage, memory = Stage(ours, others, program, size), []
@@ -106,6 +107,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, help="how often everything is visited (default: 3)")
     parser.add_argument(
         "--var", type=Path, default=ROOT / "var" / "bench", help="where everything is put (default: var/bench)"
+    )
+    parser.add_argument(
+        "--database", type=Path, help="work on the embedded database of this var directory, and keep it"
     )
     parser.add_argument("--document", type=Path, help="also put the tables between the markers of this Markdown file")
     return parser.parse_args()

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ from bench.processes import Program, clean_environment, free_port, wait_until
 from promptforge.env import ROOT
 from promptforge.lib.cluster import ADMIN, Cluster
 
-PROJECT, PERSON = "bench", "bench@example.com"
+PERSON = "bench@example.com"
 SCOPES = "prompts:read,versions:write,releases:write,observations:write,feedback:write,audit:read"
 PROMPTS = 20
 BODY = 2001  # bytes of a fetch's answer
@@ -33,6 +34,7 @@ class Ours:
         self.cluster = Cluster(var)
         self.port = free_port()
         self.key = ""
+        self._others: dict[str, str] = {}
         self._program: Program | None = None
 
     # -- starting and ending
@@ -98,13 +100,16 @@ class Ours:
         return int((self.cluster.data / "postmaster.pid").read_text().split(maxsplit=1)[0])
 
     def database_url(self, name: str) -> str:
-        """A database beside its own in the same PostgreSQL, made when it is not there."""
+        """A database beside its own in the same PostgreSQL, fresh when it is first asked for."""
         import psycopg
 
-        with psycopg.connect(self.cluster.url(ADMIN, "postgres"), autocommit=True) as admin:
-            if not admin.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone():
-                admin.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
-        return self.cluster.url(ADMIN, name)
+        if name not in self._others:
+            quoted = psycopg.sql.Identifier(name)
+            with psycopg.connect(self.cluster.url(ADMIN, "postgres"), autocommit=True) as admin:
+                admin.execute(psycopg.sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(quoted))
+                admin.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(quoted))
+            self._others[name] = self.cluster.url(ADMIN, name)
+        return self._others[name]
 
     # -- what it serves
 
@@ -118,10 +123,11 @@ class Ours:
 
     def _prepare(self) -> None:
         """The project, the key, and the prompts: `plain/NN`, `rendered/NN` (15 variables), `moving` (two versions)."""
+        project = f"bench-{int(time.time())}"  # another one each time, for a database that is kept
         commands = [
-            ["create_project", PROJECT, "--preset", "solo"],
-            ["create_user", PERSON, "--project", PROJECT, "--role", "admin"],
-            ["create_key", "--project", PROJECT, "--name", "bench", "--scopes", SCOPES, "--json"],
+            ["create_project", project, "--preset", "solo"],
+            ["create_user", PERSON, "--project", project, "--role", "admin"],
+            ["create_key", "--project", project, "--name", "bench", "--scopes", SCOPES, "--json"],
         ]
         calls = "; ".join(f"run(*{words!r})" for words in commands)  # in one process: each takes a second to start
         said = self.manage(
