@@ -282,18 +282,22 @@ END;
 $guard$;
 
 -- Whether a version may not come back by a rollback: it was left by a rollback or an abort and no forward release
--- brought it back since, or only an unratified break-glass ever made it live.
+-- brought it back since, or only an unratified break-glass ever made it live. Reads back to the newest forward row only.
 CREATE OR REPLACE FUNCTION public.promptforge_withdrawn(ledger_prompt bigint, ledger_channel bigint, target bigint) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
-    WITH ledger AS (
-        SELECT r.revision, r.kind, r.version_id,
-            r.kind IN ('promote', 'import', 'canary_complete') OR (r.kind = 'break_glass' AND q.id IS NOT NULL) AS forward,
-            lag(r.version_id) OVER (ORDER BY r.revision) AS left_version
-        FROM public.prompts_release r LEFT JOIN public.prompts_ratification q ON q.release_id = r.id
-        WHERE r.prompt_id = ledger_prompt AND r.channel_id = ledger_channel
+    WITH forward AS (
+        SELECT r.revision FROM public.prompts_release r
+        WHERE r.prompt_id = ledger_prompt AND r.channel_id = ledger_channel AND r.version_id = target
+          AND (r.kind IN ('promote', 'import', 'canary_complete') OR (r.kind = 'break_glass'
+            AND EXISTS (SELECT FROM public.prompts_ratification q WHERE q.release_id = r.id)))
+        ORDER BY r.revision DESC LIMIT 1
     )
-    SELECT coalesce((SELECT max(revision) FROM ledger WHERE version_id = target AND forward), 0)
-        <= coalesce((SELECT max(revision) FROM ledger WHERE left_version = target AND kind IN ('rollback', 'canary_abort')), 0);
+    SELECT NOT EXISTS (SELECT FROM forward) OR EXISTS (
+        SELECT FROM public.prompts_release r JOIN public.prompts_release before ON before.prompt_id = ledger_prompt
+            AND before.channel_id = ledger_channel AND before.revision = r.revision - 1
+        WHERE r.prompt_id = ledger_prompt AND r.channel_id = ledger_channel
+          AND r.revision > (SELECT revision FROM forward) AND r.kind IN ('rollback', 'canary_abort')
+          AND before.version_id = target);
 $guard$;
 
 -- The version that a rollback without a target returns to: the one that was live before the newest forward row that

@@ -1,0 +1,1 @@
+"""Reproducible measurements of PromptForge and of what it is compared with; README.md tells how to read them."""

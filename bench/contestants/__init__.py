@@ -1,0 +1,1 @@
+"""What PromptForge is measured against."""
