@@ -234,7 +234,7 @@ TABLE: Mapping[str, Mapping[str, Call]] = {
     },
     "api/public/v2/prompts/<path:name>": {
         "GET": Call("prompts:read", "api/public/v2/prompts/{prompt}", instead=_FETCH),
-        "OPTIONS": Call(KEYS, "api/public/v2/prompts/{prompt}"),
+        "OPTIONS": Call(KEYS, "api/public/v2/prompts/any"),
     },
     # Whatever else begins with /api/ is nowhere, for everybody alike.
     "api/": {
