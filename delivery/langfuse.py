@@ -65,7 +65,7 @@ def read_query(pairs: Iterable[tuple[str, str]]) -> Asked:
     if "version" in given:
         selector = _numbered(given["version"])
     elif "label" in given:
-        selector = labelled(given["label"])
+        selector = _labelled(given["label"])
     return Asked(selector, given.get("resolve") != "false")
 
 
@@ -75,7 +75,7 @@ def _numbered(text: str) -> Selector:
     return Selector(number=int(text))
 
 
-def labelled(label: str) -> Selector:
+def _labelled(label: str) -> Selector:
     """What a label selects. A label of digits is no number, and no channel has such a name."""
     selector = None
     with suppress(DomainError):

@@ -33,7 +33,7 @@ LARGEST_PAGE = 1_000_000
 _FILTERS = ("name", "label", "tag", "page", "limit", "fromUpdatedAt", "toUpdatedAt")
 
 
-class LangfuseDoor(BucketView):
+class LangfuseView(BucketView):
     """What this door's views share: HTTP Basic with a key, and the word of where to write instead."""
 
     authentication_classes = (BasicKeyAuthentication,)
@@ -46,7 +46,7 @@ class LangfuseDoor(BucketView):
         )
 
 
-class LangfusePromptView(LangfuseDoor):
+class LangfusePromptView(LangfuseView):
     """One version of a prompt, by number or label."""
 
     @extend_schema(
@@ -73,7 +73,7 @@ class LangfusePromptView(LangfuseDoor):
         return http_response(written.unless(if_none_match(request)))
 
 
-class LangfusePromptsView(LangfuseDoor):
+class LangfusePromptsView(LangfuseView):
     """Prompts with the numbers and labels of their versions, by name."""
 
     @extend_schema(

@@ -235,7 +235,7 @@ TABLE: Mapping[str, Mapping[str, Call]] = {
     },
     "api/public/v2/prompts/<path:name>": {
         "GET": Call("prompts:read", "api/public/v2/prompts/{prompt}", instead=_FETCH),
-        "OPTIONS": Call(KEYS, "api/public/v2/prompts/{prompt}"),
+        "OPTIONS": Call(KEYS, "api/public/v2/prompts/any"),
     },
     "api/v1/webhook-endpoints": {
         "GET": Call(CONFIGURERS),

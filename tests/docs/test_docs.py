@@ -73,11 +73,12 @@ def test_every_kind_of_event_is_told() -> None:
 
 
 def calls_that_exist() -> set[str]:
-    """`GET /versions/{}` and the like: every address below /api/v1 with every method that it answers."""
+    """`GET /versions/{}` and the like: every address with every method that it answers; those of /api/v1 without it."""
     found = set()
     for included in (entry for entry in api.urlpatterns if isinstance(entry, URLResolver)):
+        prefix = "" if str(included.pattern) == "v1/" else f"api/{included.pattern}"
         for route in included.url_patterns:
-            path = re.sub(r"<[^>]+>", "{}", str(route.pattern))
+            path = prefix + re.sub(r"<[^>]+>", "{}", str(route.pattern))
             view = route.callback.view_class
             verbs = [verb for verb in view.http_method_names if verb not in ("head", "options") and hasattr(view, verb)]
             found |= {f"{verb.upper()} /{path}" for verb in verbs}

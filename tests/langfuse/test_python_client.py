@@ -11,35 +11,18 @@ from langfuse._utils.prompt_cache import PromptCacheItem
 from langfuse.api import AccessDeniedError, Error, MethodNotAllowedError, NotFoundError, UnauthorizedError
 
 from delivery.receipts import read_receipt
-from prompts.actions.channels import add_channel
-from prompts.actions.releases import promote, rollback
-from prompts.actions.versions import create_prompt
+from prompts.actions.releases import rollback
 from prompts.models import Prompt
 from tests.api.conftest import release
+from tests.langfuse.world import NAME, furnish, serving
 from tests.personas import Team
-from tests.serving.fleet import fleet
-from tests.startup.conftest import wait_until
-
-NAME = "support/greeting"
-MESSAGES = [
-    {"role": "system", "content": "Speak {{language}}."},
-    {"placeholder": "history"},
-    {"role": "user", "content": "{{question}}"},
-]
 
 
 class World:
     """The project that the server serves, and clients of it as their users make them."""
 
-    def __init__(self, team: Team, port: int) -> None:
-        self.team, self.port = team, port
-        self.greeting: Prompt = team.prompt(NAME, versions=3, config={"model": "m", "temperature": 0.2}, tags=["shop"])
-        release(team, self.greeting, 2)
-        staging = add_channel(by=team.farah, name="staging", policy={})
-        promote(by=team.cleo, prompt=self.greeting, channel=staging, version=team.version(self.greeting, 1))
-        chat, _ = create_prompt(by=team.ada, name="chat", content=MESSAGES)
-        release(team, chat, 1)
-        team.prompt("never/live")
+    def __init__(self, team: Team, greeting: Prompt, port: int) -> None:
+        self.team, self.greeting, self.port = team, greeting, port
         self.clients: list[Langfuse] = []
         self.client = self.sign_in(team.key())
 
@@ -71,15 +54,14 @@ def called(monkeypatch: pytest.MonkeyPatch) -> set[Any]:
 @pytest.fixture
 def world(team: Team, called: set[Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr("langfuse._client.client.langfuse_logger.disabled", True)
-    with fleet(1) as [server]:
+    greeting = furnish(team)
+    with serving(team) as port:
         called.clear()
-        world = World(team, server.port)
-        ready = server.caller(team.key())
-        wait_until(lambda: ready.call("GET", f"/api/v1/prompts/{NAME}")[0] == 200, 30)
+        world = World(team, greeting, port)
         yield world
         for client in world.clients:
             client.shutdown()
-        assert called == {("127.0.0.1", server.port)}
+        assert called == {("127.0.0.1", port)}
 
 
 def text(world: World, _: pytest.MonkeyPatch) -> None:

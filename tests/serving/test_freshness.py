@@ -18,7 +18,7 @@ from events.models import Serving
 from prompts.actions.channels import add_channel
 from prompts.actions.releases import promote, rollback
 from prompts.actions.versions import save_version
-from tests.api.conftest import release
+from tests.api.conftest import basic, release
 from tests.conftest import administer
 from tests.personas import Team, make_team
 from tests.serving.conftest import Answered, BothLanes
@@ -273,6 +273,24 @@ def test_a_project_may_be_served_from_memory(team: Team, read: Reader, outage: O
         read.lanes.runner.run(asyncio.sleep(0.05))
     assert fresh is not None
     assert json.loads(fresh.body)["version"] == 2
+
+
+def test_langfuses_clients_are_told_that_labels_may_be_old(team: Team, lanes: BothLanes, outage: Outage) -> None:
+    release(team, team.prompt(versions=2), 1)
+    key = basic(team.key())
+
+    def ask(query: str = "") -> Answered:
+        answer = lanes.through_lane(f"/api/public/v2/prompts/{NAME}", query, Authorization=key)
+        assert answer is not None
+        return answer
+
+    assert (ask().status, ask("version=1").status) == (200, 200)
+    outage.begin()
+    refused = ask()
+    assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+    assert json.loads(refused.body)["error"] == "ServiceUnavailableError"
+    numbered = ask("version=1")
+    assert (numbered.status, numbered.headers["promptforge-stale"]) == (200, "true")
 
 
 def test_refusals_come_at_once_while_it_is_gone(team: Team, read: Reader, outage: Outage) -> None:
