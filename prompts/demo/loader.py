@@ -1,6 +1,7 @@
-"""Brings the demo project's history along, as an import would. README.md describes the data."""
+"""Brings the demo project's history along, as an import would, and has its people go on. README.md describes it."""
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -14,10 +15,14 @@ from accounts.models import Project, User
 from accounts.policies import Principal
 from prompts.actions.imports import import_release
 from prompts.actions.projects import PRESETS, create_channel, create_project
+from prompts.actions.promotions import apply_promotion, open_promotion, reject, withdraw
+from prompts.actions.reviews import review
+from prompts.actions.schedules import schedule
 from prompts.actions.versions import create_prompt, save_version
-from prompts.models import Channel, Prompt
+from prompts.models import Channel, Promotion, Prompt
 from prompts.reading import find_version
 from prompts.selectors import parse_reference
+from prompts.shapes import digest_text
 
 HERE = Path(__file__).parent
 ZONE = ZoneInfo("UTC")
@@ -33,6 +38,7 @@ class _Loader:
     described: dict[str, dict[str, Any]]
     prompts: dict[str, Prompt] = field(default_factory=dict)
     written: dict[str, dict[str, Any]] = field(default_factory=dict)
+    promotions: dict[str, Promotion] = field(default_factory=dict)
 
     def save(self, entry: dict[str, Any]) -> None:
         """One saved version; fields that are left out are those of the version before."""
@@ -41,7 +47,7 @@ class _Loader:
         if "content" in entry:
             given["content"] = _content(entry["content"])
         fields = self.written[name] = self.written.get(name, {}) | given
-        by, at = Principal(self.people[entry["by"]], self.project), moment(entry["at"], today=self.today)
+        by, at = self.who(entry), moment(entry["at"], today=self.today) if "at" in entry else None
         if name in self.prompts:
             save_version(by=by, prompt=self.prompts[name], message=entry["message"], created_at=at, **fields)
         else:
@@ -60,12 +66,59 @@ class _Loader:
             at=moment(entry["at"], today=self.today),
         )
 
+    def open(self, entry: dict[str, Any]) -> None:
+        name, selector = parse_reference(entry["opened"])
+        self.promotions[entry["opened"]] = open_promotion(
+            by=self.who(entry),
+            prompt=self.prompts[name],
+            channel=self.channels["stable"],
+            version=find_version(self.prompts[name], selector.number),
+            title=entry["title"],
+            note=entry["note"],
+        )
+
+    def review(self, entry: dict[str, Any]) -> None:
+        promotion = self.promotions[entry["reviewed"]]
+        seen = digest_text(promotion.diff_digest)
+        said = {"decision": entry["decision"], "body": entry["body"]}
+        review(by=self.who(entry), promotion=promotion, diff_digest=seen, **said)
+
+    def apply(self, entry: dict[str, Any]) -> None:
+        apply_promotion(by=self.who(entry), promotion=self.promotions[entry["applied"]])
+
+    def schedule(self, entry: dict[str, Any]) -> None:
+        days, clock = entry["at"].split()
+        on = self.today + timedelta(days=int(days))
+        at = datetime.combine(on, time.fromisoformat(clock), tzinfo=ZONE)
+        schedule(by=self.who(entry), promotion=self.promotions[entry["scheduled"]], apply_at=at)
+
+    def reject(self, entry: dict[str, Any]) -> None:
+        reject(by=self.who(entry), promotion=self.promotions[entry["rejected"]], reason=entry["reason"])
+
+    def withdraw(self, entry: dict[str, Any]) -> None:
+        withdraw(by=self.who(entry), promotion=self.promotions[entry["withdrawn"]])
+
+    def who(self, entry: dict[str, Any]) -> Principal:
+        return Principal(self.people[entry["by"]], self.project)
+
+
+# What an entry does, by the key that names its version.
+_ACTS: Mapping[str, Callable[[_Loader, dict[str, Any]], None]] = {
+    "saved": _Loader.save,
+    "released": _Loader.release,
+    "opened": _Loader.open,
+    "reviewed": _Loader.review,
+    "applied": _Loader.apply,
+    "scheduled": _Loader.schedule,
+    "rejected": _Loader.reject,
+    "withdrawn": _Loader.withdraw,
+}
+
 
 def load_demo(creator: User) -> Project:
-    """Make the project `demo` with its people, prompts and seven weeks of history."""
+    """Make the project `demo` with its people, prompts, seven weeks of history, and promotions of today."""
     data = json.loads((HERE / "demo.json").read_text(encoding="utf-8"))
-    # Its releases are direct ones, so nothing protects its channels yet.
-    project = create_project(name=data["project"]["name"], preset="solo", creator=creator)
+    project = create_project(name=data["project"]["name"], preset=data["project"]["preset"], creator=creator)
     people = {}
     for person in data["people"]:
         user = people[person["key"]] = create_user(email=person["email"], name=person["name"])
@@ -77,8 +130,9 @@ def load_demo(creator: User) -> Project:
     loader = _Loader(
         project, people, channels, timezone.now().date(), {prompt["name"]: prompt for prompt in data["prompts"]}
     )
-    for entry in data["history"]:
-        loader.save(entry) if "saved" in entry else loader.release(entry)
+    for entry in data["history"] + data["today"]:
+        [act] = [act for key, act in _ACTS.items() if key in entry]
+        act(loader, entry)
     return project
 
 

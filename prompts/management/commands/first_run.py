@@ -36,5 +36,5 @@ class Command(BaseCommand):
     def _demo(self, admin: User) -> str:
         project = load_demo(admin)
         set_roles(project=project, user=admin, roles=[Role.ADMIN, Role.RELEASE_MANAGER], by=None)
-        scopes = [Scope.PROMPTS_READ, Scope.VERSIONS_WRITE, Scope.RELEASES_WRITE]
+        scopes = [Scope.PROMPTS_READ, Scope.VERSIONS_WRITE, Scope.PROMOTIONS_WRITE, Scope.RELEASES_WRITE]
         return create_key(project=project, name="first steps", scopes=scopes, responsible=admin, by=None).text
