@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.actions.members import create_user, set_roles
@@ -36,7 +37,7 @@ class _Loader:
     channels: dict[str, Channel]
     today: date
     described: dict[str, dict[str, Any]]
-    prompts: dict[str, Prompt] = field(default_factory=dict)
+    prompts: dict[str, Prompt]
     written: dict[str, dict[str, Any]] = field(default_factory=dict)
     promotions: dict[str, Promotion] = field(default_factory=dict)
 
@@ -116,24 +117,43 @@ _ACTS: Mapping[str, Callable[[_Loader, dict[str, Any]], None]] = {
 
 
 def load_demo(creator: User) -> Project:
-    """Make the project `demo` with its people, prompts, seven weeks of history, and promotions of today."""
-    data = json.loads((HERE / "demo.json").read_text(encoding="utf-8"))
+    """Make the project `demo` with its people, prompts and seven weeks of history."""
+    data = _data()
     project = create_project(name=data["project"]["name"], preset=data["project"]["preset"], creator=creator)
-    people = {}
     for person in data["people"]:
-        user = people[person["key"]] = create_user(email=person["email"], name=person["name"])
+        user = create_user(email=person["email"], name=person["name"])
         set_roles(project=project, user=user, roles=person["roles"], by=None)
     for channel in data["channels"]:
         if channel["name"] != "stable":
             create_channel(project=project, name=channel["name"], policy=PRESETS["solo"], creator=creator)
-    channels = {channel.name: channel for channel in Channel.objects.filter(project=project)}
+    _play(project, data, data["history"])
+    return project
+
+
+def live_today(project: Project) -> None:
+    """Have the demo's people save, ask and decide. It ends the import, so the history is committed before."""
+    data = _data()
+    with transaction.atomic():
+        _play(project, data, data["today"])
+
+
+def _play(project: Project, data: dict[str, Any], entries: list[dict[str, Any]]) -> None:
     loader = _Loader(
-        project, people, channels, timezone.now().date(), {prompt["name"]: prompt for prompt in data["prompts"]}
+        project,
+        {person["key"]: User.objects.get(email=person["email"]) for person in data["people"]},
+        {channel.name: channel for channel in Channel.objects.filter(project=project)},
+        timezone.now().date(),
+        {prompt["name"]: prompt for prompt in data["prompts"]},
+        {prompt.name: prompt for prompt in Prompt.objects.filter(project=project)},
     )
-    for entry in data["history"] + data["today"]:
+    for entry in entries:
         [act] = [act for key, act in _ACTS.items() if key in entry]
         act(loader, entry)
-    return project
+
+
+def _data() -> dict[str, Any]:
+    data: dict[str, Any] = json.loads((HERE / "demo.json").read_text(encoding="utf-8"))
+    return data
 
 
 def moment(at: str, *, today: date, zone: ZoneInfo = ZONE) -> datetime:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.actions.members import create_user
 from prompts.checks import lines, status
-from prompts.demo.loader import load_demo
+from prompts.demo.loader import live_today, load_demo
 from prompts.models import Promotion, Schedule
 from prompts.standing import standings
 from prompts.verification import verify
@@ -318,6 +318,7 @@ STATUSES = {
 
 def test_a_promotion_of_every_status_is_there_to_see(committed_db: str) -> None:
     project = load_demo(create_user(email="admin@example.com"))
+    live_today(project)
     rows = Promotion.objects.filter(prompt__project=project).select_related("version__prompt").order_by("pk")
     found = {str(row.version): status(each, lines(each)) for row, each in zip(rows, standings(rows), strict=True)}
     assert found == STATUSES
