@@ -175,7 +175,8 @@ def test_a_superuser_decides_nothing(careful_team: Team) -> None:
     before = everything()
     caller = signed_in(root, team.project)
     for verb, body in (
-        ("apply", {}), ("reviews", {"decision": "approve"}), ("reject", {"reason": "x"}), ("withdraw", None), ("renew", None),
+        ("apply", {}), ("reviews", {"decision": "approve"}), ("reject", {"reason": "x"}),
+        ("withdraw", None), ("renew", None),
     ):  # fmt: skip
         problem_of(caller.post(path_of(promotion, f"/{verb}"), body), 404, "project_not_found")
     problem_of(caller.get("promotions"), 404, "project_not_found")
