@@ -1,5 +1,6 @@
 """What each check finds, stored when a promotion is opened, and what the status makes of it."""
 
+import random
 from typing import Any
 
 import pytest
@@ -9,12 +10,13 @@ from prompts.actions.promotions import apply_promotion
 from prompts.actions.reviews import review
 from prompts.actions.versions import save_version
 from prompts.checks import Line, installed, lines, status
-from prompts.models import Check, Promotion
+from prompts.hidden_text import find_hidden
+from prompts.models import Check, Promotion, Prompt
 from prompts.models.channels import CheckName
 from prompts.shapes import digest_text
 from prompts.standing import standing
-from tests.guards.attacks import let_time_pass, set_policy
-from tests.personas import Team
+from tests.guards.attacks import forge_version, let_time_pass, set_policy, value
+from tests.personas import Team, make_team
 from tests.promotions.steps import applied, approved, requested
 
 BASE = [
@@ -155,6 +157,37 @@ def test_what_a_frozen_text_says_does_not_grow_old(careful_team: Team) -> None:
     assert Check.objects.filter(promotion=promotion, name="secrets").count() == 2
 
 
+def test_what_was_opened_before_a_check_was_installed(careful_team: Team, settings: Any) -> None:
+    """It is looked at when somebody asks, and stored when the promotion is applied."""
+    team, paths = careful_team, settings.PROMOTION_CHECKS
+    for number, text in ((1, "Hi"), (2, "password: Xk29fkQ1zz8Lm3")):
+        settings.PROMOTION_CHECKS = [path for path in paths if "Secrets" not in path]
+        installed.cache_clear()
+        promotion = approved(team, team.prompt(f"p{number}", content=text), 1)
+        settings.PROMOTION_CHECKS = paths
+        installed.cache_clear()
+        assert not promotion.stored_checks.filter(name="secrets").exists()
+        assert word(promotion) == ("ready" if number == 1 else "blocked")
+        if number == 1:
+            apply_promotion(by=team.cleo, promotion=promotion)
+            assert promotion.stored_checks.filter(name="secrets", conclusion="passed").exists()
+
+
+def test_python_and_the_database_find_the_same_text_hidden(careful_team: Team) -> None:
+    """Flags, halves of flags, tags, direction controls and letters, in random order."""
+    team, random_ = careful_team, random.Random(7)
+    pieces = ["\U0001f3f4", "\U000e0067", "\U000e0062", "\U000e007f", "\u202e", "\u200f", "\u061c", "\u200b", "a", " "]
+    weights = [6, 8, 8, 6, 1, 1, 1, 3, 6, 2]
+    prompt, found = Prompt.objects.create(project=team.project, name="x", type="text"), set()
+    for _ in range(80):
+        text = "x" + "".join(random_.choices(pieces, weights, k=random_.randrange(1, 9)))
+        version = forge_version(prompt, team.ada.user, content=text)
+        hidden = any(each["severe"] for each in find_hidden(text))
+        assert value("SELECT public.promptforge_hides_text(%s)", [version.pk]) == hidden, ascii(text)
+        found.add(hidden)
+    assert found == {True, False}
+
+
 @pytest.mark.parametrize("name", ["evaluation", "canary"])
 def test_a_required_check_without_an_owner_fails(careful_team: Team, name: str) -> None:
     set_policy(careful_team, required_checks=[name])
@@ -177,8 +210,6 @@ def test_a_check_is_installed_by_a_setting(careful_team: Team, settings: Any) ->
 
 @pytest.mark.parametrize(("preset", "required"), [("solo", 0), ("team", 1), ("strict", 2)])
 def test_the_presets(committed_db: str, preset: str, required: int) -> None:
-    from tests.personas import make_team
-
     team = make_team("shop", preset=preset)
     promotion = requested(team, team.prompt(), 1)
     found = {each.name: each.conclusion for each in lines(standing(promotion)) if each.required}
