@@ -4,6 +4,7 @@
 requires and that nothing answers is failed, never skipped.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -152,15 +153,19 @@ class FreezeCheck(ComputedCheck):
 
 
 # --- Stored: what a text says, which never changes -------------------------------------------------------------------
-class StoredCheck:
+class StoredCheck(ABC):
     """Says what was found when the promotion was opened. The texts are frozen, so it does not grow old."""
 
     name: CheckName
 
+    @abstractmethod
+    def examine(self, promotion: Promotion) -> Answer:
+        """What the texts of its versions say."""
+
     def answer(self, standing: Standing) -> Answer:
         row = standing.stored.get(self.name)
-        if row is None:
-            return held(Conclusion.FAILED, denied(CODES[self.name], "It was never looked at. Renew the promotion."))
+        if row is None:  # it was opened before this check was installed
+            return self.examine(standing.promotion)
         if row.conclusion == Conclusion.PASSED:
             return passed(row.summary)
         return held(Conclusion(row.conclusion), denied(CODES[self.name], row.summary))
@@ -212,9 +217,7 @@ class HiddenTextCheck(StoredCheck):
 
     def answer(self, standing: Standing) -> Answer:
         stored = super().answer(standing)
-        if self.name not in standing.stored or stored.conclusion == Conclusion.PASSED:
-            return stored
-        if standing.promotion.policy.required_approvals == 0:
+        if stored.conclusion == Conclusion.PASSED or standing.promotion.policy.required_approvals == 0:
             return stored
         approvals = standing.counting(Review.Decision.APPROVE)
         silent = [review.reviewer for review in approvals if self.name not in review.acknowledged]

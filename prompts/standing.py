@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from django.db import connection
@@ -73,7 +74,7 @@ class Standing:
     def policy_changed(self) -> bool:
         return self.promotion.policy_id != self.promotion.channel.policy_id
 
-    @property
+    @cached_property
     def casts(self) -> list[Cast]:
         """The reviews, oldest first; which of them count is what `promptforge_counting_reviews` says."""
         newest = {

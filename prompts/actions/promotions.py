@@ -176,9 +176,10 @@ def _store_checks(promotion: Promotion) -> None:
 
 
 def _look_again(now: Standing) -> None:
-    """The database wants evidence that is fresh; what a frozen text says is found anew in no time."""
+    """The database wants evidence that is there and fresh; what a frozen text says is found anew in no time."""
     oldest = now.now - timedelta(days=now.promotion.policy.evidence_ttl_days)
-    if any(check.at <= oldest for check in now.stored.values()):
+    fresh = {name for name, check in now.stored.items() if check.at > oldest}
+    if any(name not in fresh for name, _ in examine(now.promotion)):
         _store_checks(now.promotion)
 
 

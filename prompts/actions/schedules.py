@@ -72,7 +72,7 @@ def carry_out(*, schedule_id: int) -> Release | None:
     except DomainError as refusal:
         if refusal.code == "unavailable":
             return None
-        _miss(due, refusal.code, refusal.detail)
+        _miss(due, [fault.code for fault in refusal.faults] or [refusal.code])
     except Exception:
         log.exception("schedule %s failed", schedule_id)  # the others are carried out all the same
     return None
@@ -90,9 +90,10 @@ def _apply(due: Schedule) -> Release | None:
     return release_of(by, now, due.reason)
 
 
-def _miss(due: Schedule, code: str, sentence: str) -> None:
+def _miss(due: Schedule, codes: list[str]) -> None:
+    """Call it off for these reasons: by code, since sentences name people and the row stays for ever."""
     with transaction.atomic():
         # Whoever comes second finds it called off, or closed, and says nothing.
         Promotion.objects.select_for_update(no_key=True).get(pk=due.promotion_id)
         for standing in Schedule.objects.standing().filter(pk=due.pk):
-            call_off(standing, EventKind.PROMOTION_MISSED, due.actor, sentence, code=code)
+            call_off(standing, EventKind.PROMOTION_MISSED, due.actor, ", ".join(codes), codes=codes)

@@ -1,12 +1,14 @@
-"""Brings the demo project's history along, as an import would. README.md describes the data."""
+"""Brings the demo project's history along, as an import would, and has its people go on. README.md describes it."""
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.actions.members import create_user, set_roles
@@ -14,10 +16,14 @@ from accounts.models import Project, User
 from accounts.policies import Principal
 from prompts.actions.imports import import_release
 from prompts.actions.projects import PRESETS, create_channel, create_project
+from prompts.actions.promotions import apply_promotion, open_promotion, reject, withdraw
+from prompts.actions.reviews import review
+from prompts.actions.schedules import schedule
 from prompts.actions.versions import create_prompt, save_version
-from prompts.models import Channel, Prompt
+from prompts.models import Channel, Promotion, Prompt
 from prompts.reading import find_version
 from prompts.selectors import parse_reference
+from prompts.shapes import digest_text
 
 HERE = Path(__file__).parent
 ZONE = ZoneInfo("UTC")
@@ -31,8 +37,9 @@ class _Loader:
     channels: dict[str, Channel]
     today: date
     described: dict[str, dict[str, Any]]
-    prompts: dict[str, Prompt] = field(default_factory=dict)
+    prompts: dict[str, Prompt]
     written: dict[str, dict[str, Any]] = field(default_factory=dict)
+    promotions: dict[str, Promotion] = field(default_factory=dict)
 
     def save(self, entry: dict[str, Any]) -> None:
         """One saved version; fields that are left out are those of the version before."""
@@ -41,7 +48,7 @@ class _Loader:
         if "content" in entry:
             given["content"] = _content(entry["content"])
         fields = self.written[name] = self.written.get(name, {}) | given
-        by, at = Principal(self.people[entry["by"]], self.project), moment(entry["at"], today=self.today)
+        by, at = self.who(entry), moment(entry["at"], today=self.today) if "at" in entry else None
         if name in self.prompts:
             save_version(by=by, prompt=self.prompts[name], message=entry["message"], created_at=at, **fields)
         else:
@@ -60,26 +67,93 @@ class _Loader:
             at=moment(entry["at"], today=self.today),
         )
 
+    def open(self, entry: dict[str, Any]) -> None:
+        name, selector = parse_reference(entry["opened"])
+        self.promotions[entry["opened"]] = open_promotion(
+            by=self.who(entry),
+            prompt=self.prompts[name],
+            channel=self.channels["stable"],
+            version=find_version(self.prompts[name], selector.number),
+            title=entry["title"],
+            note=entry["note"],
+        )
+
+    def review(self, entry: dict[str, Any]) -> None:
+        promotion = self.promotions[entry["reviewed"]]
+        seen = digest_text(promotion.diff_digest)
+        said = {"decision": entry["decision"], "body": entry["body"]}
+        review(by=self.who(entry), promotion=promotion, diff_digest=seen, **said)
+
+    def apply(self, entry: dict[str, Any]) -> None:
+        apply_promotion(by=self.who(entry), promotion=self.promotions[entry["applied"]])
+
+    def schedule(self, entry: dict[str, Any]) -> None:
+        days, clock = entry["at"].split()
+        on = self.today + timedelta(days=int(days))
+        at = datetime.combine(on, time.fromisoformat(clock), tzinfo=ZONE)
+        schedule(by=self.who(entry), promotion=self.promotions[entry["scheduled"]], apply_at=at)
+
+    def reject(self, entry: dict[str, Any]) -> None:
+        reject(by=self.who(entry), promotion=self.promotions[entry["rejected"]], reason=entry["reason"])
+
+    def withdraw(self, entry: dict[str, Any]) -> None:
+        withdraw(by=self.who(entry), promotion=self.promotions[entry["withdrawn"]])
+
+    def who(self, entry: dict[str, Any]) -> Principal:
+        return Principal(self.people[entry["by"]], self.project)
+
+
+# What an entry does, by the key that names its version.
+_ACTS: Mapping[str, Callable[[_Loader, dict[str, Any]], None]] = {
+    "saved": _Loader.save,
+    "released": _Loader.release,
+    "opened": _Loader.open,
+    "reviewed": _Loader.review,
+    "applied": _Loader.apply,
+    "scheduled": _Loader.schedule,
+    "rejected": _Loader.reject,
+    "withdrawn": _Loader.withdraw,
+}
+
 
 def load_demo(creator: User) -> Project:
     """Make the project `demo` with its people, prompts and seven weeks of history."""
-    data = json.loads((HERE / "demo.json").read_text(encoding="utf-8"))
-    # Its releases are direct ones, so nothing protects its channels yet.
-    project = create_project(name=data["project"]["name"], preset="solo", creator=creator)
-    people = {}
+    data = _data()
+    project = create_project(name=data["project"]["name"], preset=data["project"]["preset"], creator=creator)
     for person in data["people"]:
-        user = people[person["key"]] = create_user(email=person["email"], name=person["name"])
+        user = create_user(email=person["email"], name=person["name"])
         set_roles(project=project, user=user, roles=person["roles"], by=None)
     for channel in data["channels"]:
         if channel["name"] != "stable":
             create_channel(project=project, name=channel["name"], policy=PRESETS["solo"], creator=creator)
-    channels = {channel.name: channel for channel in Channel.objects.filter(project=project)}
-    loader = _Loader(
-        project, people, channels, timezone.now().date(), {prompt["name"]: prompt for prompt in data["prompts"]}
-    )
-    for entry in data["history"]:
-        loader.save(entry) if "saved" in entry else loader.release(entry)
+    _play(project, data, data["history"])
     return project
+
+
+def live_today(project: Project) -> None:
+    """Have the demo's people save, ask and decide. It ends the import, so the history is committed before."""
+    data = _data()
+    with transaction.atomic():
+        _play(project, data, data["today"])
+
+
+def _play(project: Project, data: dict[str, Any], entries: list[dict[str, Any]]) -> None:
+    loader = _Loader(
+        project,
+        {person["key"]: User.objects.get(email=person["email"]) for person in data["people"]},
+        {channel.name: channel for channel in Channel.objects.filter(project=project)},
+        timezone.now().date(),
+        {prompt["name"]: prompt for prompt in data["prompts"]},
+        {prompt.name: prompt for prompt in Prompt.objects.filter(project=project)},
+    )
+    for entry in entries:
+        [act] = [act for key, act in _ACTS.items() if key in entry]
+        act(loader, entry)
+
+
+def _data() -> dict[str, Any]:
+    data: dict[str, Any] = json.loads((HERE / "demo.json").read_text(encoding="utf-8"))
+    return data
 
 
 def moment(at: str, *, today: date, zone: ZoneInfo = ZONE) -> datetime:

@@ -1,4 +1,4 @@
-"""The demo project's files agree with each other and with the rules for prompts, before anything loads them."""
+"""The demo project's files agree with each other and with the rules for prompts; loaded, every status is there."""
 
 import json
 import re
@@ -10,6 +10,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import timezone
+
+from accounts.actions.members import create_user
+from prompts.checks import lines, status
+from prompts.demo.loader import live_today, load_demo
+from prompts.models import Promotion, Schedule
+from prompts.standing import standings
+from prompts.verification import verify
 
 DEMO = Path(__file__).parents[2] / "prompts" / "demo"
 TEXTS = DEMO / "texts"
@@ -44,6 +52,7 @@ DATA = load()
 PEOPLE = {person["key"]: person for person in DATA["people"]}
 PROMPTS = {prompt["name"]: prompt for prompt in DATA["prompts"]}
 HISTORY: list[Entry] = DATA["history"]
+TODAY: list[Entry] = DATA["today"]
 RELEASES = [entry for entry in HISTORY if "released" in entry]
 
 
@@ -62,7 +71,7 @@ def text_of(path: str) -> str:
 def full_versions() -> dict[str, Entry]:
     """Every version by its reference, with what it leaves out taken from the version before."""
     versions: dict[str, Entry] = {}
-    for entry in HISTORY:
+    for entry in HISTORY + TODAY:
         if "saved" in entry:
             name, number = prompt_of(entry["saved"]), number_of(entry["saved"])
             versions[entry["saved"]] = {**versions.get(f"{name}@{number - 1}", {}), **entry}
@@ -101,7 +110,8 @@ def live(prompt: str, channel: str) -> int | None:
 
 
 def latest(prompt: str) -> int:
-    return max(number_of(ref) for ref in VERSIONS if prompt_of(ref) == prompt)
+    """The newest version before today."""
+    return max(number_of(e["saved"]) for e in HISTORY if "saved" in e and prompt_of(e["saved"]) == prompt)
 
 
 def rollbacks() -> Iterator[tuple[list[Entry], int]]:
@@ -115,7 +125,7 @@ def rollbacks() -> Iterator[tuple[list[Entry], int]]:
 
 
 def test_project_people_and_prompts_are_well_named() -> None:
-    assert set(DATA) == {"project", "channels", "people", "prompts", "history"}
+    assert set(DATA) == {"project", "channels", "people", "prompts", "history", "today"}
     assert DATA["project"]["name"] == "demo"
     assert [channel["name"] for channel in DATA["channels"]] == ["stable", "staging"]
     assert len(PEOPLE) == len(DATA["people"]) == len({person["email"] for person in DATA["people"]})
@@ -290,3 +300,31 @@ def test_channels_stand_where_a_visitor_can_see_every_state() -> None:
     for prompt in PROMPTS:
         if prompt != "support/house-style":
             assert live(prompt, "staging") == latest(prompt)
+
+
+# Today ---------------------------------------------------------------------------------------------------------------
+STATUSES = {
+    "support/greeting@9": "in_review",
+    "docs/summariser@5": "changes_requested",
+    "support/order-status@7": "blocked",
+    "docs/return-details@4": "ready",
+    "support/triage@7": "stale",
+    "shop/size-advice@4": "scheduled",
+    "support/triage@6": "applied",
+    "shop/gift-finder@1": "rejected",
+    "shop/gift-finder@2": "withdrawn",
+}
+
+
+def test_a_promotion_of_every_status_is_there_to_see(committed_db: str) -> None:
+    project = load_demo(create_user(email="admin@example.com"))
+    live_today(project)
+    rows = Promotion.objects.filter(prompt__project=project).select_related("version__prompt").order_by("pk")
+    found = {str(row.version): status(each, lines(each)) for row, each in zip(rows, standings(rows), strict=True)}
+    assert found == STATUSES
+    [secret] = [
+        line for line in lines(standings(rows.filter(prompt__name="support/order-status"))[0]) if line.refusals
+    ][1:]
+    assert (secret.name, secret.required, "message 1" in secret.summary) == ("secrets", True, True)
+    assert Schedule.objects.get().apply_at > timezone.now()
+    assert {finding.line for finding in verify(project) if finding.broken} == set()

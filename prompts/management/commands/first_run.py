@@ -9,9 +9,9 @@ from django.db import transaction
 
 from accounts.actions.api_keys import create_key
 from accounts.actions.members import create_user, set_roles
-from accounts.models import User
+from accounts.models import Project, User
 from accounts.roles import Role, Scope
-from prompts.demo.loader import load_demo
+from prompts.demo.loader import live_today, load_demo
 
 EMAIL = "admin@example.com"
 
@@ -32,9 +32,10 @@ class Command(BaseCommand):
         self.stdout.write(f"Sign in: {EMAIL}  password {password}")
         if key:
             self.stdout.write(f"Key: {key}")
+            live_today(Project.objects.get(name="demo"))
 
     def _demo(self, admin: User) -> str:
         project = load_demo(admin)
         set_roles(project=project, user=admin, roles=[Role.ADMIN, Role.RELEASE_MANAGER], by=None)
-        scopes = [Scope.PROMPTS_READ, Scope.VERSIONS_WRITE, Scope.RELEASES_WRITE]
+        scopes = [Scope.PROMPTS_READ, Scope.VERSIONS_WRITE, Scope.PROMOTIONS_WRITE, Scope.RELEASES_WRITE]
         return create_key(project=project, name="first steps", scopes=scopes, responsible=admin, by=None).text
