@@ -54,10 +54,11 @@ class Engine:
 
         Raises DomainError: the 401 codes of keys; unavailable.
         """
-        caller = self._remembered(text) or await self._recognised(text)
+        public_id = self.snapshot.proven.get(hashlib.sha256(text.encode()).digest(), "")
+        caller = self.snapshot.callers.get(public_id) or await self._recognised(text)
         fresh = await self.freshness.check(caller.project.id)
-        if fresh and self._remembered(text) is not caller:  # the key has changed since it was loaded
-            caller = self._remembered(text) or await self._recognised(text)
+        if fresh and self.snapshot.callers.get(key_of(caller).public_id) is not caller:
+            caller = await self._recognised(text)  # the key has changed since it was loaded
         check_standing(key_of(caller), self.freshness.now if fresh else timezone.now)
         return caller, fresh
 
@@ -100,10 +101,6 @@ class Engine:
             assert selector.number is not None
             await self.loader.number(known, selector.number)
         return known
-
-    def _remembered(self, text: str) -> Principal | None:
-        public_id = self.snapshot.proven.get(hashlib.sha256(text.encode()).digest())
-        return None if public_id is None else self.snapshot.callers.get(public_id)
 
     async def _recognised(self, text: str) -> Principal:
         public_id = public_id_of(text)
