@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from delivery.receipts import Receipt, write_receipt
 from promptforge.lib.answers import Answer, Header
@@ -37,6 +38,25 @@ class Asked(NamedTuple):
     @property
     def renders(self) -> bool:
         return bool(self.values) if self.render is None else self.render
+
+
+def query_pairs(query: str) -> list[tuple[str, str]]:
+    """The names and texts of a query string, as Django reads them: blank ones kept, empty parts left out.
+
+    The same as `urllib.parse.parse_qsl`, for which every part costs as if it were encoded.
+    """
+    pairs = []
+    for part in query.split("&"):
+        if part:
+            name, _, text = part.partition("=")
+            pairs.append((_decoded(name), _decoded(text)))
+    return pairs
+
+
+def _decoded(text: str) -> str:
+    if "+" in text:
+        text = text.replace("+", " ")
+    return unquote(text) if "%" in text else text
 
 
 def read_query(pairs: Iterable[tuple[str, str]]) -> Asked:

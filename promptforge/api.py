@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
 from django.utils.csp import CSP
 from django.views.decorators.csp import csp_override
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import conditional_page
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
@@ -16,6 +17,7 @@ from promptforge.lib.errors import DomainError
 from promptforge.lib.rest import problem
 
 
+@csrf_exempt  # whoever asks is told so, with a token or without
 def nothing_here(request: HttpRequest) -> HttpResponse:
     return problem(
         request, DomainError("not_found", "There is nothing at this address. /api/docs/ lists what there is.")

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
-from urllib.parse import parse_qsl
 
 from accounts.authentication import basic_key, bearer_token, not_signed_in
 from accounts.policies import Principal
@@ -42,7 +41,7 @@ class Door[Asked](ABC):
     def asked(self, query: bytes) -> Asked:
         asked = self._asked.get(query)
         if asked is None:
-            asked = self.read(parse_qsl(query.decode("ascii"), keep_blank_values=True))
+            asked = self.read(fetching.query_pairs(query.decode("ascii")))
             if self.recurs(asked) and len(self._asked) < _MOST_REMEMBERED:
                 self._asked[query] = asked
         return asked
@@ -58,6 +57,10 @@ class Door[Asked](ABC):
     def recurs(self, asked: Asked) -> bool:  # noqa: ARG002  a door may say
         """Whether others are likely to ask the same."""
         return True
+
+    def at_hand(self, engine: Engine, caller: Principal, fetch: Fetch) -> Answer | None:  # noqa: ARG002  a door may
+        """The answer, if memory is true and has it ready; None when `answer` is to look."""
+        return None
 
     @abstractmethod
     async def answer(self, engine: Engine, caller: Principal, fetch: Fetch, *, fresh: bool) -> Answer | None:
@@ -82,6 +85,11 @@ class NativeDoor(Door[fetching.Asked]):
 
     def recurs(self, asked: fetching.Asked) -> bool:
         return not asked.values
+
+    def at_hand(self, engine: Engine, caller: Principal, fetch: Fetch) -> Answer | None:
+        asked = self.asked(fetch.query)
+        payload = None if asked.at is not None else engine.at_hand(caller, fetch.name, asked.selector)
+        return None if payload is None else payload.answer(asked, fetch.known)
 
     async def answer(self, engine: Engine, caller: Principal, fetch: Fetch, *, fresh: bool) -> Answer | None:
         asked = self.asked(fetch.query)

@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.actions.api_keys import check_standing, key_malformed, key_unknown, proves
 from accounts.models import ApiKey
 from accounts.policies import Principal
+from accounts.roles import Permission
 from delivery import langfuse
 from delivery.fetching import Payload, Written
 from delivery.serving.freshness import Freshness, Serving
@@ -62,6 +63,15 @@ class Engine:
         check_standing(key_of(caller), self.freshness.now if fresh else timezone.now)
         return caller, fresh
 
+    def at_hand(self, principal: Principal, name: str, selector: Selector) -> Payload | None:
+        """What `payload` answered before in this very state, if it is all in memory and the principal may have it."""
+        state = self.snapshot.projects.get(principal.project.id)
+        known = None if state is None else state.prompts.get(name)
+        own = None if known is None else known.decided.get(selector)
+        if known is None or own is None or not principal.may_select(selector.word).allowed:
+            return None
+        return self.snapshot.payloads.get(own) if principal.may(Permission.READ, known.prompt).allowed else None
+
     async def payload(self, principal: Principal, name: str, selector: Selector, *, fresh: bool) -> Payload:
         """What a prompt's selector stands for, as bytes. `principal` and `fresh` are what `admit` said.
 
@@ -74,6 +84,7 @@ class Engine:
         resolved = stands_for(known.prompt, selector, known)
         channel, pinned = _id_of(resolved.channel), selector.number is not None
         own, kept = (resolved.version.id, channel, resolved.revision, pinned), self.snapshot.payloads
+        known.decided[selector] = own
         return kept.get(own) or await self.loader.written(resolved, own, kept, partial(Payload, pinned=pinned))
 
     async def labelled(self, principal: Principal, name: str, selector: Selector, *, fresh: bool) -> Written:

@@ -49,16 +49,10 @@ class Lane:
         """Answer the request if it is for the lane; False when Django is to answer it, and nothing was sent."""
         if scope["method"] not in ("GET", "HEAD"):
             return False
-        path: str = scope["path"]
-        for door in self.doors:
-            if path.startswith(door.path):
-                return await self._through(door, path[len(door.path) :], scope, send)
-        return False
-
-    async def _through(self, door: Door[Any], name: str, scope: Any, send: Any) -> bool:
-        begun = time.perf_counter()
-        fetch = self._read(door, name, scope)
-        if fetch is None:
+        begun, path = time.perf_counter(), scope["path"]
+        door = next((door for door in self.doors if path.startswith(door.path)), None)
+        fetch = None if door is None else self._read(door, path[len(door.path) :], scope)
+        if door is None or fetch is None:
             return False
         try:
             answered = await self._answer(door, fetch)
@@ -69,7 +63,8 @@ class Lane:
         if answered is None:
             return False
         answer, more = answered
-        await self._send(send, answer, more, door.allow, fetch.id, whole=scope["method"] != "HEAD")
+        await send(self._start(answer, more, door.allow, fetch.id))
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
         metrics.count("fast", door.route, answer.status, time.perf_counter() - begun)
         return True
 
@@ -91,18 +86,16 @@ class Lane:
             answer = await self.reports.take(caller, body, fresh=fresh)
         except DomainError as error:
             answer = refusal_answer(error, own_id, reports.PATH)
-        await self._send(send, answer, more, reports.ALLOW, own_id)
+        await send(self._start(answer, more, reports.ALLOW, own_id))
+        await send({"type": "http.response.body", "body": answer.body})
         metrics.count("fast", "observations", answer.status, time.perf_counter() - begun)
         return True
 
-    async def _send(
-        self, send: Any, answer: Answer, more: tuple[Header, ...], allow: bytes, own_id: str, *, whole: bool = True
-    ) -> None:
+    def _start(self, answer: Answer, more: tuple[Header, ...], allow: bytes, own_id: str) -> dict[str, Any]:
         headers = [*answer.headers, *more, *self._standing, (b"allow", allow), (b"x-request-id", own_id.encode())]
         if answer.status != 304:
             headers.append((b"content-length", b"%d" % len(answer.body)))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body if whole else b""})
+        return {"type": "http.response.start", "status": answer.status, "headers": headers}
 
     def _headers(self, scope: Any) -> dict[bytes, bytes] | None:
         """The headers, when a lane can do with them."""
@@ -151,7 +144,9 @@ class Lane:
             if not taken:
                 raise FETCHES.refusal(bucket)
             require(caller.may_somewhere(Permission.READ))
-            answer = await door.answer(self.engine, caller, fetch, fresh=fresh)
+            answer = door.at_hand(self.engine, caller, fetch) if fresh else None
+            if answer is None:
+                answer = await door.answer(self.engine, caller, fetch, fresh=fresh)
             return None if answer is None else (answer, more)
         except DomainError as error:
             return refusal_answer(error, fetch.id, door.path), more
@@ -180,6 +175,8 @@ def _is_plain(query: bytes) -> bool:
     """Whether the query can be read here: what is no UTF-8, holds NUL or asks about the past is Django's."""
     if len(query) > _LONGEST_QUERY or b"_at=" in query or not query.isascii():
         return False
+    if b"%" not in query:
+        return b"\0" not in query
     plain = unquote_to_bytes(query)
     try:
         plain.decode()

@@ -13,6 +13,7 @@ from delivery import intake
 from delivery.fetching import Payload, Written
 from prompts.models import Prompt, PromptVersion
 from prompts.resolving import Live
+from prompts.selectors import Selector
 
 _MOST_ABSENT = 10_000
 _MOST_NAMED = 100_000
@@ -32,6 +33,7 @@ class Known:
     newest: PromptVersion | None
     channels: dict[str, Live]
     numbers: dict[int, PromptVersion] = field(default_factory=dict)
+    decided: dict[Selector, PayloadName] = field(default_factory=dict)  # what selectors stood for, in this state
     state: object = field(default_factory=object)  # which state of the prompt this is: no other is equal
 
     def version(self, number: int | None) -> PromptVersion | None:

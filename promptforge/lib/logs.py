@@ -136,5 +136,8 @@ def configuration() -> dict[str, Any]:
             # Every refusal would be a line; what failed through a fault of ours is an error.
             "django.request": {"level": "ERROR"},
             "celery.beat": {"level": "WARNING"},
+            # Sweepers come every few seconds: that they came and went is counted, not written.
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.app.trace": {"level": "WARNING"},
         },
     }

@@ -27,10 +27,16 @@ class Template:
     raises only what `parse` raises. 200 variables at most, so that one pass over the declarations is cheap.
     """
 
-    __slots__ = ("_declared", "_messages", "_placeholders", "_text")
+    __slots__ = ("_declared", "_free", "_messages", "_placeholders", "_text")
 
     def __init__(self, content: Content, variables: Iterable[Declaration]) -> None:
         self._declared = {v["name"]: v for v in map(complete, variables)}
+        # Strings that nothing is demanded of: most variables are such, and they are put in as they come.
+        self._free = frozenset(
+            name
+            for name, declared in self._declared.items()
+            if declared["type"] == "string" and declared["max_length"] is None and declared["enum"] is None
+        )
         self._placeholders = frozenset(placeholder_names(content))
         # Text is kept as literal and variable in turn: even positions are literals, odd ones variables' names.
         self._text: list[str] | None = None
@@ -104,6 +110,9 @@ class Template:
             value = values.get(name)
             if value is None:
                 value = declaration["default"]
+            elif type(value) is str and name in self._free:
+                filled[name] = value
+                continue
             if value is not None:
                 try:
                     filled[name] = text_of(value, declaration)
