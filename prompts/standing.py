@@ -89,10 +89,11 @@ class Standing:
 
     def _why_not(self, review: Any, newest: int | None) -> str | None:
         oldest = self.now - timedelta(days=self.promotion.policy.approval_ttl_days)
+        dismissal = getattr(review, "dismissal", None)
         is_old = review.decision == Review.Decision.APPROVE and review.at <= oldest
         for applies, sentence in (
             (review.decision == Review.Decision.COMMENT, "A comment decides nothing."),
-            (hasattr(review, "dismissal"), "It was dismissed."),
+            (dismissal is not None, f"It was dismissed: {dismissal and dismissal.reason}"),
             (newest != review.pk, f"{review.reviewer} decided anew since."),
             # What counted when a promotion was closed counted, whatever became of its author.
             (self.is_open and not review.may_review, f"{review.reviewer} may no longer review it."),
