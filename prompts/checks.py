@@ -252,7 +252,6 @@ class SecretsCheck(StoredCheck):
 
 
 # --- All of them -----------------------------------------------------------------------------------------------------
-
 # What is asked of the present says nothing of a promotion that is closed.
 _OF_THE_MOMENT = (CheckName.UP_TO_DATE, CheckName.FREEZE)
 
