@@ -33,7 +33,7 @@ CODES: Mapping[CheckName, str] = {
     CheckName.CANARY: "canary_required",
     CheckName.FREEZE: "freeze",
 }
-# What an open promotion can be, worst first, and what a closed one is; `rolling_out` comes with releases in steps.
+# What an open promotion can be, worst first, and what a closed one is. None is rolling_out before releases in steps are.
 OPEN_STATUSES = (
     "expired",
     "stale",
@@ -42,6 +42,7 @@ OPEN_STATUSES = (
     "evaluating",
     "in_review",
     "scheduled",
+    "rolling_out",
     "ready",
 )
 STATUSES = (*OPEN_STATUSES, "applied", "rejected", "withdrawn", "superseded")
