@@ -33,7 +33,7 @@ CODES: Mapping[CheckName, str] = {
     CheckName.CANARY: "canary_required",
     CheckName.FREEZE: "freeze",
 }
-# What an open promotion can be, worst first, and what a closed one is. None is rolling_out before releases in steps are.
+# What an open promotion can be, worst first, and what a closed one is. Nothing is rolling_out as yet.
 OPEN_STATUSES = (
     "expired",
     "stale",
