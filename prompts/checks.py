@@ -33,7 +33,7 @@ CODES: Mapping[CheckName, str] = {
     CheckName.CANARY: "canary_required",
     CheckName.FREEZE: "freeze",
 }
-# What an open promotion can be, worst first, and what a closed one is; `rolling_out` comes with releases in steps.
+# What an open promotion can be, worst first, and what a closed one is. Nothing is rolling_out as yet.
 OPEN_STATUSES = (
     "expired",
     "stale",
@@ -42,6 +42,7 @@ OPEN_STATUSES = (
     "evaluating",
     "in_review",
     "scheduled",
+    "rolling_out",
     "ready",
 )
 STATUSES = (*OPEN_STATUSES, "applied", "rejected", "withdrawn", "superseded")
@@ -252,7 +253,6 @@ class SecretsCheck(StoredCheck):
 
 
 # --- All of them -----------------------------------------------------------------------------------------------------
-
 # What is asked of the present says nothing of a promotion that is closed.
 _OF_THE_MOMENT = (CheckName.UP_TO_DATE, CheckName.FREEZE)
 

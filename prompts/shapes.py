@@ -102,7 +102,6 @@ def release_shape(release: Any) -> dict[str, Any]:
 def promotion_shape(standing: Standing) -> dict[str, Any]:
     """A promotion with its derived status, every check and review, and what is missing, in sentences."""
     promotion, shown = standing.promotion, lines(standing)
-    closed = not standing.is_open
     return {
         "id": encode("pro", promotion.pk),
         "prompt": promotion.prompt.name,
@@ -129,7 +128,7 @@ def promotion_shape(standing: Standing) -> dict[str, Any]:
         ],
         "reviews": [review_shape(cast) for cast in standing.casts],
         "missing": [verdict.sentence for _, verdict in missing(standing, shown)],
-        "scheduled_at": _moment(standing.schedule.apply_at if standing.schedule and not closed else None),
+        "scheduled_at": _moment(None if standing.schedule is None else standing.schedule.apply_at),
         "rollout": None,
         "release": None if standing.release_id is None else encode("rel", standing.release_id),
         "closed": None

@@ -26,6 +26,8 @@ _MAY_REVIEW = Func(
     function="public.promptforge_holds",
     output_field=BooleanField(),
 )
+# What the versions say, which is long and asked for by few.
+_LONG = ("content", "source", "variables", "config")
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class Cast:
 class Standing:
     """One promotion and the rows around it, as of `now`.
 
-    `stored` holds the newest stored check of each name, `roles` the reviewers' roles, `schedule` the newest row when it
-    names a time, `release_id` the release that applied it.
+    `stored` holds the newest stored check of each name, `roles` the reviewers' roles, `schedule` the one that
+    will be carried out, `release_id` the release that applied it.
     """
 
     promotion: Promotion
@@ -89,10 +91,11 @@ class Standing:
 
     def _why_not(self, review: Any, newest: int | None) -> str | None:
         oldest = self.now - timedelta(days=self.promotion.policy.approval_ttl_days)
+        dismissal = getattr(review, "dismissal", None)
         is_old = review.decision == Review.Decision.APPROVE and review.at <= oldest
         for applies, sentence in (
             (review.decision == Review.Decision.COMMENT, "A comment decides nothing."),
-            (hasattr(review, "dismissal"), "It was dismissed."),
+            (dismissal is not None, f"It was dismissed: {dismissal and dismissal.reason}"),
             (newest != review.pk, f"{review.reviewer} decided anew since."),
             # What counted when a promotion was closed counted, whatever became of its author.
             (self.is_open and not review.may_review, f"{review.reviewer} may no longer review it."),
@@ -114,6 +117,7 @@ def standings(promotions: Iterable[Promotion]) -> list[Standing]:
         Promotion.objects.filter(pk__in=ids)
         .select_related("prompt", "channel", "version", "base_version", "policy", "opened_by", "closed_by")
         .prefetch_related("opened_by__api_keys", "closed_by__api_keys")
+        .defer(*(f"{version}__{text}" for version in ("version", "base_version") for text in _LONG))
         .in_bulk()
     )
     found = list(rows.values())
@@ -121,7 +125,9 @@ def standings(promotions: Iterable[Promotion]) -> list[Standing]:
         (head.prompt_id, head.channel_id): head
         for head in Head.objects.filter(
             prompt__in={row.prompt_id for row in found}, channel__in={row.channel_id for row in found}
-        ).select_related("version")
+        )
+        .select_related("version")
+        .defer(*(f"version__{text}" for text in _LONG))
     }
     reviews = _by_promotion(
         Review.objects.filter(promotion__in=ids)
@@ -130,7 +136,7 @@ def standings(promotions: Iterable[Promotion]) -> list[Standing]:
         .order_by("pk")
     )
     checks = _by_promotion(Check.objects.filter(promotion__in=ids).order_by("pk"))
-    schedules = _by_promotion(Schedule.objects.filter(promotion__in=ids).select_related("actor").order_by("pk"))
+    schedules = {row.promotion_id: row for row in Schedule.objects.standing().filter(promotion__in=ids)}
     freezes = defaultdict(list)
     for freeze in FreezeWindow.objects.filter(channel__in={row.channel_id for row in found}, lifted_at=None):
         freezes[freeze.channel_id].append(freeze)
@@ -145,7 +151,7 @@ def standings(promotions: Iterable[Promotion]) -> list[Standing]:
             stored={check.name: check for check in checks[pk]},
             freezes=freezes[rows[pk].channel_id],
             roles=roles[rows[pk].prompt.project_id],
-            schedule=next((row for row in reversed(schedules[pk][-1:]) if row.apply_at is not None), None),
+            schedule=schedules.get(pk),
             release_id=releases.get(pk),
             now=now,
         )

@@ -17,6 +17,7 @@ from prompts.actions.telling import tell
 from prompts.checks import examine, lines, missing
 from prompts.links import check_url
 from prompts.models import Channel, Check, Head, Promotion, Prompt, PromptVersion, Release
+from prompts.models.channels import CheckName
 from prompts.models.releases import ReleaseKind
 from prompts.standing import Standing, standing
 
@@ -177,9 +178,10 @@ def _store_checks(promotion: Promotion) -> None:
 
 def _look_again(now: Standing) -> None:
     """The database wants evidence that is there and fresh; what a frozen text says is found anew in no time."""
-    oldest = now.now - timedelta(days=now.promotion.policy.evidence_ttl_days)
+    policy = now.promotion.policy
+    oldest = now.now - timedelta(days=policy.evidence_ttl_days)
     fresh = {name for name, check in now.stored.items() if check.at > oldest}
-    if any(name not in fresh for name, _ in examine(now.promotion)):
+    if set(policy.required_checks) - fresh - {CheckName.UP_TO_DATE}:
         _store_checks(now.promotion)
 
 

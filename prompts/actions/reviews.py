@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from accounts.policies import Principal
 from accounts.roles import Permission
@@ -36,11 +37,7 @@ def review(
         raise DomainError("bad_value", f"{shorten(unknown[0])} cannot be acknowledged; {CheckName.HIDDEN_TEXT} can.")
     with refusals(), transaction.atomic():
         if decision == Decision.APPROVE and by.user.pk in contributors(promotion):
-            raise DomainError(
-                "four_eyes",
-                f"You wrote or opened part of what this promotion would bring to {promotion.channel}, "
-                "so somebody else approves it.",
-            )
+            raise DomainError("four_eyes", f"{_contribution(by, promotion)}, so somebody else approves it.")
         locked = locked_promotion(promotion)
         if decision != Decision.COMMENT and diff_digest != digest_text(locked.diff_digest):
             raise DomainError(
@@ -80,6 +77,19 @@ def contributors(promotion: Promotion) -> set[int]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT public.promptforge_contributors(%s)", [promotion.pk])
         return {row[0] for row in cursor.fetchall()}
+
+
+def _contribution(by: Principal, promotion: Promotion) -> str:
+    """What somebody who contributed did, in words."""
+    base = 0 if promotion.base_version is None else promotion.base_version.number
+    brought = Q(pk=promotion.version_id) | Q(number__gt=base, number__lt=promotion.version.number)
+    theirs = Q(author=by.user) | Q(contributor=by.user)
+    own = promotion.prompt.versions.select_related("prompt").filter(brought & theirs).order_by("-number").first()
+    if own is not None:
+        return f"You wrote {own}" if own.author_id == by.user.pk else f"You answer for the key that saved {own}"
+    if by.user.pk in (promotion.opened_by_id, promotion.opener_id):
+        return "You opened this promotion"
+    return "You wrote what it newly includes, or opened the promotion that it renews"
 
 
 def _tell(kind: EventKind, by: Principal, given: Review) -> None:

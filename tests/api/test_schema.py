@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import timedelta
 from functools import cache
 from io import StringIO
 from typing import Any
@@ -12,6 +13,7 @@ import yaml
 from django.core.management import call_command
 from django.test import Client
 from django.urls import get_resolver
+from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
@@ -133,6 +135,36 @@ def test_answers_have_the_promised_shapes(team: Team) -> None:
         fits(reading.get("feedback"), "feedback", "get")
         fits(reading.get(f"observations/{uid}"), "observations/{observation_id}", "get")
     fits(api.send("DELETE", f"api-keys/{json.loads(made.content)['id']}"), "api-keys/{key_id}", "delete")
+
+
+def test_promotions_have_the_promised_shapes(careful_team: Team) -> None:
+    team = careful_team
+    team.prompt(versions=2)
+    ada, ben, cleo = (person(team, name) for name in ("ada", "ben", "cleo"))
+    made = ada.post("promotions", {"prompt": NAME, "version": 1})
+    fits(made, "promotions", "post")
+    one = json.loads(made.content)
+    path, shape = f"promotions/{one['id']}", "promotions/{promotion_id}"
+    approve = {"decision": "approve", "diff_digest": one["diff_digest"]}
+    given = ben.post(f"{path}/reviews", approve)
+    fits(given, f"{shape}/reviews", "post")
+    at = (timezone.now() + timedelta(hours=1)).isoformat()
+    fits(cleo.post(f"{path}/apply", {"at": at}), f"{shape}/apply", "post")
+    fits(cleo.post(f"{path}/unschedule", None), f"{shape}/unschedule", "post")
+    fits(cleo.post(f"{path}/apply", {}), f"{shape}/apply", "post")
+    second = json.loads(ada.post("promotions", {"prompt": NAME, "version": 2}).content)["id"]
+    fits(ben.post(f"promotions/{second}/reject", {"reason": "No"}), f"{shape}/reject", "post")
+    third = json.loads(ada.post("promotions", {"prompt": NAME, "version": 2}).content)
+    asked = {"decision": "request_changes", "diff_digest": third["diff_digest"]}
+    review = json.loads(ben.post(f"promotions/{third['id']}/reviews", asked).content)["id"]
+    dismiss = f"promotions/{third['id']}/reviews/{review}/dismiss"
+    fits(cleo.post(dismiss, {"reason": "Settled"}), f"{shape}/reviews/{{review_id}}/dismiss", "post")
+    cleo.post("releases", {"kind": "rollback", "prompt": NAME, "reason": "None is left"})
+    fits(ada.post(f"promotions/{third['id']}/renew", None), f"{shape}/renew", "post")
+    fits(ada.post(f"promotions/{third['id']}/withdraw", None), f"{shape}/withdraw", "post")
+    fits(ada.get("promotions"), "promotions", "get")
+    fits(ada.get(path), shape, "get")
+    fits(cleo.post(f"{path}/apply", {}), f"{shape}/apply", "post")
 
 
 def test_refusals_have_the_promised_shape(team: Team) -> None:

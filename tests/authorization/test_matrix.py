@@ -22,7 +22,7 @@ DOCUMENTS, AT_DOCUMENTS = ("api/v1/schema", "api/docs/"), ("anonymous", "revoked
 _NOBODYS_CODE = {"anonymous": "not_authenticated", "expired": "key_expired", "revoked": "key_revoked"}
 BY_KEY_ALONE = "api/public/"
 # Seldom a caller's business to compare: how many writes are left, and the id of the request.
-_PASSING = ("X-Request-ID", "RateLimit")
+_PASSING = ("x-request-id", "ratelimit")
 
 
 def routes(patterns: list[Any], prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
@@ -159,7 +159,7 @@ def shown(answer: HttpResponse, name: str) -> tuple[int, Any, dict[str, str]]:
     body = json.loads(answer.content.decode().replace(name, "…")) if answer.content else None
     if isinstance(body, dict):
         body.pop("request_id", None)
-    headers = {key: value for key, value in answer.items() if key not in _PASSING}
+    headers = {key: value for key, value in answer.items() if key.lower() not in _PASSING}
     return answer.status_code, body, headers
 
 

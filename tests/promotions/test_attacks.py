@@ -62,9 +62,9 @@ def test_nobody_approves_their_own(careful_team: Team) -> None:
     save_version(by=team.ada, prompt=prompt, content="Ada's, on top of it")
     for promotion in (requested(team, prompt, 3), requested(team, prompt, 2)):
         sentence = refused(lambda promotion=promotion: approve(team.emil, promotion), "four_eyes")
-        assert "somebody else approves it" in sentence
+        assert sentence == f"You wrote {NAME}@2, so somebody else approves it."
     mine = requested(team, team.prompt("support/other"), 1, by=team.emil)
-    refused(lambda: approve(team.emil, mine), "four_eyes")
+    assert "You opened this promotion" in refused(lambda: approve(team.emil, mine), "four_eyes")
     # Saying no, or a word, is open to him.
     for decision in ("request_changes", "comment"):
         assert review(by=team.emil, promotion=mine, decision=decision, diff_digest=digest_text(mine.diff_digest)).pk
@@ -78,7 +78,7 @@ def test_the_author_of_a_new_include_does_not_approve(careful_team: Team) -> Non
     applied(team, prompt, 1)
     save_version(by=team.ada, prompt=prompt, content="{{> house-style@2 }} Hi")
     promotion = requested(team, prompt, 2)
-    refused(lambda: approve(team.emil, promotion), "four_eyes")
+    assert "newly includes" in refused(lambda: approve(team.emil, promotion), "four_eyes")
 
 
 def test_the_person_behind_a_key_does_not_approve(careful_team: Team) -> None:
@@ -88,9 +88,13 @@ def test_the_person_behind_a_key_does_not_approve(careful_team: Team) -> None:
     writer = Caller(team.key("versions:write", "prompts:read"))
     body_of(writer.post("versions", {"prompt": NAME, "content": "By a machine"}), 201)
     opener = Caller(team.key("promotions:write"))
-    for promotion in (opened(person(team, "ada"), 2), opened(opener, 1)):
+    for promotion, did in (
+        (opened(person(team, "ada"), 2), f"You answer for the key that saved {NAME}@2,"),
+        (opened(opener, 1), "You opened this promotion,"),
+    ):
         body = {"decision": "approve", "diff_digest": promotion["diff_digest"]}
-        problem_of(person(team, "emil").post(f"promotions/{promotion['id']}/reviews", body), 403, "four_eyes")
+        answer = person(team, "emil").post(f"promotions/{promotion['id']}/reviews", body)
+        assert problem_of(answer, 403, "four_eyes")["detail"].startswith(did)
         body_of(person(team, "ben").post(f"promotions/{promotion['id']}/reviews", body), 201)
 
 

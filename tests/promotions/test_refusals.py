@@ -165,7 +165,7 @@ def test_dismissing(careful_team: Team) -> None:
     before = everything()
     refused(key.post(path, {"reason": "x"}), 403, "forbidden", before)
     answer = body_of(cleo.post(path, {"reason": "Settled"}))
-    assert (answer["counts"], answer["why_not"]) == (False, "It was dismissed.")
+    assert (answer["counts"], answer["why_not"]) == (False, "It was dismissed: Settled")
     before = everything()
     assert body_of(cleo.post(path, {"reason": "Again"})) == answer
     assert everything() == before
