@@ -123,7 +123,7 @@ def committed_db(template: str, django_db_blocker: Any) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_counter)}"
     with administer() as admin:
         admin.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY {}").format(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY WAL_LOG {}").format(
                 sql.Identifier(name), sql.Identifier(template), _owned()
             )
         )
