@@ -1,11 +1,14 @@
 """The tests' standing people: Ada edits, Ben reviews, Cleo releases, Farah administers, Noor reads, Emil does all."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
+
+from django.utils import timezone
 
 from accounts.actions.api_keys import create_key
 from accounts.actions.members import create_user, set_roles
-from accounts.models import Project, User
+from accounts.models import ApiKey, Project, User
 from accounts.policies import Principal
 from prompts.actions.projects import create_project
 from prompts.actions.versions import create_prompt, save_version
@@ -50,6 +53,12 @@ class Team:
 
     def version(self, prompt: Prompt, number: int) -> PromptVersion:
         return PromptVersion.objects.select_related("prompt").get(prompt=prompt, number=number)
+
+    def expired_key(self, *scopes: str) -> str:
+        """The text of a key that ended a second ago."""
+        text = self.key(*scopes, expires_at=timezone.now() + timedelta(hours=1))
+        ApiKey.objects.filter(public_id=text.split("_")[2]).update(expires_at=timezone.now() - timedelta(seconds=1))
+        return text
 
     def key(self, *scopes: str, **narrowing: Any) -> str:
         """The text of a fresh key with these scopes (prompts:read when none is named), for which Emil answers."""

@@ -154,7 +154,7 @@ def _keys(shop: Team) -> dict[str, Caller]:
     narrow = [scope for scope in every if scope != "manage"]  # which reaches everything, or nothing would be narrowed
     callers["beta"] = Caller(shop.key(*narrow, channels=["beta"]))
     callers["billing"] = Caller(shop.key(*narrow, prompts=["billing/*"]))
-    callers["expired"] = Caller(shop.key(*every, expires_at=timezone.now() + timedelta(milliseconds=200)))
+    callers["expired"] = Caller(shop.expired_key(*every))
     callers["revoked"] = Caller(shop.key(*every))
     revoke_key(key=ApiKey.objects.latest("pk"), by=None)
     return callers

@@ -241,6 +241,9 @@ def test_a_newer_checkpoint_file_is_kept_aside(tmp_path: Path) -> None:
 
 
 # --- The keys --------------------------------------------------------------------------------------------------------
+API_KEY = "k1:api-key:" + "e" * 32
+
+
 def ring(**secrets: str) -> str:
     return "".join(f"{name.split('_')[0]}:{name.split('_')[1]}:{secret * 32}\n" for name, secret in secrets.items())
 
@@ -250,7 +253,11 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("PROMPTFORGE_VAR", str(tmp_path))
     monkeypatch.delenv("PROMPTFORGE_KEYS", raising=False)
     path = tmp_path / "keys"
-    path.write_text(ring(k1_receipt="a", k0_receipt="b", k1_checkpoint="c", k1_django="d") + "k1:api-key:" + "e" * 32)
+    path.write_text(
+        ring(k1_receipt="a", k0_receipt="b", k1_checkpoint="c", k1_django="d", k1_secrets="s")
+        + "k1:api-key:"
+        + "e" * 32
+    )
     path.chmod(0o600)
     yield path
     keyring.keyring.cache_clear()

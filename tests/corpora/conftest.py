@@ -2,13 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import override_settings
-from django.utils import timezone
 
 from accounts.actions.api_keys import revoke_key
 from accounts.models import ApiKey
@@ -87,7 +85,7 @@ def keys(shop: Team) -> dict[str, str | None]:
     made: dict[str, str | None] = {
         "all": shop.key(*every),
         "reader": shop.key("prompts:read"),
-        "expired": shop.key(*every, expires_at=timezone.now() + timedelta(milliseconds=50)),
+        "expired": shop.expired_key(*every),
         "revoked": shop.key(*every),
         "unknown": new_token("dev").text,
         "none": None,

@@ -3,15 +3,13 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from random import Random
 from urllib.parse import quote, urlencode
 
 import pytest
-from django.utils import timezone
 
 from accounts.actions.api_keys import recognise_key, revoke_key
-from accounts.models import ApiKey, User
+from accounts.models import User
 from delivery import limits
 from prompts.actions.channels import add_channel
 from prompts.actions.prompts import change_prompt
@@ -68,8 +66,6 @@ def world(team: Team) -> World:
     revoked, off = team.key(), team.key()
     revoke_key(key=recognise_key(revoked), by=team.farah)
     switched = recognise_key(off)
-    expired = team.key(expires_at=timezone.now() + timedelta(hours=1))
-    ApiKey.objects.filter(pk=recognise_key(expired).pk).update(expires_at=timezone.now() - timedelta(seconds=1))
     User.objects.filter(pk=switched.service_account_id).update(is_active=False)
     good = team.key()
     keys = {
@@ -79,7 +75,7 @@ def world(team: Team) -> World:
         "patterns": team.key(prompts=["support/*", "typed*"]),
         "writer": team.key("versions:write"),
         "revoked": revoked,
-        "expired": expired,
+        "expired": team.expired_key(),
         "off": off,
         "rival": rival.key(),
         "malformed": good[:-1] + ("0" if good[-1] != "0" else "1"),
