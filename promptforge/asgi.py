@@ -1,6 +1,7 @@
 """The entry point of the web server: the serving lane first, then Django behind an admission limit."""
 
 import asyncio
+import gc
 import os
 import sys
 import warnings
@@ -23,9 +24,9 @@ from promptforge.lib.request_ids import request_id
 AT_ONCE = 8
 RESERVED = 1  # one more for what must get through when everything is taken: a rollback, a sign-in
 MOST_WAITING = 64
-# Seconds after which a thread that computes lets the others go on. Python's own 5 ms, eight times over, is what each
-# step of the lane would wait for while Django is busy.
-sys.setswitchinterval(0.0005)
+# Seconds after which a thread that computes lets the others go on. While Django's threads do, each step of the lane
+# would wait for eight times Python's own 5 ms; without them, taking turns more often only costs.
+_PATIENT, _BUSY = sys.getswitchinterval(), 0.0005
 # Whoever watches must see an overload, so they do not wait behind it.
 WITHOUT_TURN = ("/livez", "/readyz", "/metrics")
 # No call takes more than 8 MiB; the rest is for the form around it. Seconds: a slow sender holds nobody else up.
@@ -40,9 +41,12 @@ warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume sy
 
 _django = get_asgi_application()
 lane = import_string("delivery.serving.lane.Lane")()  # its models can be imported only now
+# What was imported stays: the collector need not look through it again and again.
+gc.collect()
+gc.freeze()
 _turns = asyncio.Semaphore(AT_ONCE)
 _reserved = asyncio.Semaphore(RESERVED)
-_waiting = 0
+_waiting = _in_django = 0
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -67,7 +71,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 async def _in_turn(scope: Any, body: bytes, receive: Any, send: Any) -> None:
     """Let at most `AT_ONCE` requests of this process into Django; `MOST_WAITING` more wait in order."""
-    global _waiting  # noqa: PLW0603  one queue a process
+    global _waiting, _in_django  # noqa: PLW0603  one queue a process
     turns = _turns
     if _turns.locked():
         if _must_get_through(scope, body) and not _reserved.locked():
@@ -84,11 +88,15 @@ async def _in_turn(scope: Any, body: bytes, receive: Any, send: Any) -> None:
     finally:
         _waiting -= 1
         metrics.WAITING.set(_waiting)
-    metrics.IN_FLIGHT.inc()
+    _in_django += 1
+    sys.setswitchinterval(_BUSY)
+    metrics.IN_FLIGHT.set(_in_django)
     try:
         await _django(scope, _replay(body, receive), send)
     finally:
-        metrics.IN_FLIGHT.dec()
+        _in_django -= 1
+        sys.setswitchinterval(_BUSY if _in_django else _PATIENT)
+        metrics.IN_FLIGHT.set(_in_django)
         turns.release()
 
 

@@ -87,9 +87,9 @@ class NativeDoor(Door[fetching.Asked]):
         return not asked.values
 
     def at_hand(self, engine: Engine, caller: Principal, fetch: Fetch) -> Answer | None:
-        asked = self.asked(fetch.query)
-        payload = None if asked.at is not None else engine.at_hand(caller, fetch.name, asked.selector)
-        return None if payload is None else payload.answer(asked, fetch.known)
+        asked = self._asked.get(fetch.query)
+        payload = None if asked is None or asked.at is not None else engine.at_hand(caller, fetch.name, asked.selector)
+        return None if payload is None or asked is None else payload.answer(asked, fetch.known)
 
     async def answer(self, engine: Engine, caller: Principal, fetch: Fetch, *, fresh: bool) -> Answer | None:
         asked = self.asked(fetch.query)

@@ -10,7 +10,6 @@ from django.utils import timezone
 from accounts.actions.api_keys import check_standing, key_malformed, key_unknown, proves
 from accounts.models import ApiKey
 from accounts.policies import Principal
-from accounts.roles import Permission
 from delivery import langfuse
 from delivery.fetching import Payload, Written
 from delivery.serving.freshness import Freshness, Serving
@@ -57,20 +56,22 @@ class Engine:
         """
         public_id = self.snapshot.proven.get(hashlib.sha256(text.encode()).digest(), "")
         caller = self.snapshot.callers.get(public_id) or await self._recognised(text)
-        fresh = await self.freshness.check(caller.project.id)
+        asked = self.freshness.ask(caller.project.id)
+        fresh = await (self.freshness.check(caller.project.id) if asked is None else asked)
         if fresh and self.snapshot.callers.get(key_of(caller).public_id) is not caller:
             caller = await self._recognised(text)  # the key has changed since it was loaded
         check_standing(key_of(caller), self.freshness.now if fresh else timezone.now)
         return caller, fresh
 
     def at_hand(self, principal: Principal, name: str, selector: Selector) -> Payload | None:
-        """What `payload` answered before in this very state, if it is all in memory and the principal may have it."""
+        """What `payload` answered to this key before in this very state, if it is in memory still.
+
+        What a key reaches never changes, so what was decided for it holds as long as the state does.
+        """
         state = self.snapshot.projects.get(principal.project.id)
         known = None if state is None else state.prompts.get(name)
-        own = None if known is None else known.decided.get(selector)
-        if known is None or own is None or not principal.may_select(selector.word).allowed:
-            return None
-        return self.snapshot.payloads.get(own) if principal.may(Permission.READ, known.prompt).allowed else None
+        own = None if known is None else known.decided.get((key_of(principal).public_id, selector))
+        return None if own is None else self.snapshot.payloads.get(own)
 
     async def payload(self, principal: Principal, name: str, selector: Selector, *, fresh: bool) -> Payload:
         """What a prompt's selector stands for, as bytes. `principal` and `fresh` are what `admit` said.
@@ -84,7 +85,7 @@ class Engine:
         resolved = stands_for(known.prompt, selector, known)
         channel, pinned = _id_of(resolved.channel), selector.number is not None
         own, kept = (resolved.version.id, channel, resolved.revision, pinned), self.snapshot.payloads
-        known.decided[selector] = own
+        known.decide(key_of(principal).public_id, selector, own)
         return kept.get(own) or await self.loader.written(resolved, own, kept, partial(Payload, pinned=pinned))
 
     async def labelled(self, principal: Principal, name: str, selector: Selector, *, fresh: bool) -> Written:

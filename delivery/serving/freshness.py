@@ -86,8 +86,13 @@ class Freshness:
         """Whether memory is true again for this project, as of now; False when PostgreSQL cannot be asked."""
         if self._connection is None:
             await self._first_attempt()
-            if self._connection is None:
-                return False
+        asked = self.ask(project)
+        return False if asked is None else await asked
+
+    def ask(self, project: int) -> asyncio.Future[bool] | None:
+        """The same without waiting: what is to be awaited; None when there is no connection (yet)."""
+        if self._connection is None:
+            return None
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         if self._next is None:
             self._next = _Batch()
@@ -96,7 +101,7 @@ class Freshness:
                 asyncio.get_running_loop().call_soon(self._ask)
         self._next.projects.add(project)
         self._next.waiting.append(future)
-        return await future
+        return future
 
     def close(self) -> None:
         """Let go of the connection; nobody may be waiting."""

@@ -50,9 +50,13 @@ class Lane:
         if scope["method"] not in ("GET", "HEAD"):
             return False
         begun, path = time.perf_counter(), scope["path"]
-        door = next((door for door in self.doors if path.startswith(door.path)), None)
-        fetch = None if door is None else self._read(door, path[len(door.path) :], scope)
-        if door is None or fetch is None:
+        for door in self.doors:
+            if path.startswith(door.path):
+                break
+        else:
+            return False
+        fetch = self._read(door, path[len(door.path) :], scope)
+        if fetch is None:
             return False
         try:
             answered = await self._answer(door, fetch)
@@ -136,16 +140,17 @@ class Lane:
         """The answer and what else to tell with it; None when Django is to answer."""
         more: tuple[Header, ...] = ()
         try:
-            refuse_key_in_url(fetch.name, fetch.query.decode("latin-1"))
+            if fetch.query or "pf_" in fetch.name:
+                refuse_key_in_url(fetch.name, fetch.query.decode("latin-1"))
             more = door.without_key if fetch.authorization is None else ()
             caller, fresh = await self.engine.admit(door.key(fetch.authorization))
             bucket = FETCHES.of(key_of(caller))
             taken, more = bucket.take()
             if not taken:
                 raise FETCHES.refusal(bucket)
-            require(caller.may_somewhere(Permission.READ))
             answer = door.at_hand(self.engine, caller, fetch) if fresh else None
             if answer is None:
+                require(caller.may_somewhere(Permission.READ))
                 answer = await door.answer(self.engine, caller, fetch, fresh=fresh)
             return None if answer is None else (answer, more)
         except DomainError as error:

@@ -17,6 +17,7 @@ from prompts.selectors import Selector
 
 _MOST_ABSENT = 10_000
 _MOST_NAMED = 100_000
+_MOST_DECIDED = 100
 _PAYLOAD_OVERHEAD = 2_000  # bytes of headers and objects around a body
 
 type PayloadName = tuple[int, int | None, int | None, bool]  # version, channel, revision, pinned
@@ -33,7 +34,7 @@ class Known:
     newest: PromptVersion | None
     channels: dict[str, Live]
     numbers: dict[int, PromptVersion] = field(default_factory=dict)
-    decided: dict[Selector, PayloadName] = field(default_factory=dict)  # what selectors stood for, in this state
+    decided: dict[tuple[str, Selector], PayloadName] = field(default_factory=dict)  # for keys, by their public ids
     state: object = field(default_factory=object)  # which state of the prompt this is: no other is equal
 
     def version(self, number: int | None) -> PromptVersion | None:
@@ -41,6 +42,12 @@ class Known:
 
     def live(self, channel: str) -> Live | None:
         return self.channels.get(channel)
+
+    def decide(self, public_id: str, selector: Selector, own: PayloadName) -> None:
+        """Remember what a selector stood for in this state, for a key that may have it."""
+        if len(self.decided) >= _MOST_DECIDED:
+            self.decided.clear()
+        self.decided[public_id, selector] = own
 
     def may_have(self, number: int | None) -> bool:
         """Whether a version of this number exists and must be looked up: numbers have no gaps."""

@@ -11,4 +11,4 @@ _numbers = itertools.count(secrets.randbelow(1 << 20))
 
 def request_id(given: str) -> str:
     """The caller's own id when it has a harmless form, else a new one."""
-    return given if _FORM.fullmatch(given) else f"{_PROCESS}{next(_numbers):x}"
+    return given if given and _FORM.fullmatch(given) else f"{_PROCESS}{next(_numbers):x}"
