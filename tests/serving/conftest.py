@@ -80,7 +80,10 @@ class BothLanes:
 def lanes(committed_db: str, settings: Any) -> Iterator[BothLanes]:
     """Both lanes, no bucket of either used yet, and one web process that has the whole rate."""
     settings.WEB_PROCESSES = 1
-    limits.FETCHES.forget()
+    for buckets in (limits.FETCHES, limits.INTAKE):
+        buckets.forget()
     both = BothLanes()
     yield both
     both.close()
+    for buckets in (limits.FETCHES, limits.INTAKE):
+        buckets.forget()  # the next test's keys have the same ids

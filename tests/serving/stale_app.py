@@ -1,5 +1,6 @@
 """PromptForge with the fault that the history checker must find: what was checked is believed for a second."""
 
+import asyncio
 import time
 
 from promptforge.asgi import application  # first: it sets Django up
@@ -9,15 +10,16 @@ from delivery.serving.freshness import Freshness  # isort: skip
 __all__ = ["application"]
 
 _checked: dict[int, float] = {}
-_check = Freshness.check
+_ask = Freshness.ask
 
 
-async def check(self: Freshness, project: int) -> bool:
-    if time.monotonic() - _checked.get(project, -1.0) < 1.0:
-        return True
-    fresh = await _check(self, project)
-    _checked[project] = time.monotonic()
-    return fresh
+def ask(self: Freshness, project: int) -> asyncio.Future[bool] | None:
+    if time.monotonic() - _checked.get(project, -1.0) > 1.0:
+        _checked[project] = time.monotonic()
+        return _ask(self, project)
+    believed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    believed.set_result(True)
+    return believed
 
 
-Freshness.check = check  # type: ignore[method-assign]
+Freshness.ask = ask  # type: ignore[method-assign]
