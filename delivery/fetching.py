@@ -205,4 +205,6 @@ def etag_of(body: bytes) -> bytes:
 
 def is_known(etag: bytes, known: bytes) -> bool:
     """Whether an If-None-Match names this ETag; compared weakly, as RFC 9110 has it."""
-    return any(tag.strip().removeprefix(b"W/") == etag or tag.strip() == b"*" for tag in known.split(b","))
+    return known == etag or any(
+        tag.strip().removeprefix(b"W/") == etag or tag.strip() == b"*" for tag in known.split(b",")
+    )

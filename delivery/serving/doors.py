@@ -9,6 +9,7 @@ from delivery import fetching, langfuse
 from delivery.serving.engine import Engine
 from promptforge.lib import metrics
 from promptforge.lib.answers import LANGFUSE, Answer, Header
+from promptforge.lib.errors import DomainError
 
 _MOST_REMEMBERED = 1_000
 _STALE: Header = (b"promptforge-stale", b"true")
@@ -87,9 +88,12 @@ class NativeDoor(Door[fetching.Asked]):
         return not asked.values
 
     def at_hand(self, engine: Engine, caller: Principal, fetch: Fetch) -> Answer | None:
-        asked = self._asked.get(fetch.query)
-        payload = None if asked is None or asked.at is not None else engine.at_hand(caller, fetch.name, asked.selector)
-        return None if payload is None or asked is None else payload.answer(asked, fetch.known)
+        try:
+            asked = self.asked(fetch.query)
+        except DomainError:
+            return None  # whoever may not read at all is told that first
+        payload = None if asked.at is not None else engine.at_hand(caller, fetch.name, asked.selector)
+        return None if payload is None else payload.answer(asked, fetch.known)
 
     async def answer(self, engine: Engine, caller: Principal, fetch: Fetch, *, fresh: bool) -> Answer | None:
         asked = self.asked(fetch.query)
