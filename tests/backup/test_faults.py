@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from promptforge.env import ROOT
+from promptforge.lib import keyring
 from promptforge.lib.backup import Archive
 from tests.backup.conftest import Machine, Source, fill, reached
 from tests.startup.conftest import wait_until
@@ -157,11 +158,11 @@ def test_a_database_of_one_s_own(
 @pytest.mark.full
 def test_keys_in_the_environment(source: Source, new_machine: Callable[..., Machine]) -> None:
     """The ring of the environment is in the backup, and a restore wants it there again."""
-    ring = ",".join(f"k5:{purpose}:{'s' * 40}" for purpose in ("receipt", "api-key", "checkpoint"))
+    ring = ",".join(f"k5:{purpose}:{'s' * 40}" for purpose in keyring.PURPOSES)
     path, target = source.folder / "environment.tar", new_machine()
     source.machine.manage("backup", path, PROMPTFORGE_KEYS=ring)
     archived = Archive(path).text("keys") or ""
-    assert archived.count("k5:") == 3
+    assert archived.count("k5:") == len(keyring.PURPOSES)
     assert "k1:django:" in archived
     other = ring.replace("s" * 40, "t" * 40)
     assert "PROMPTFORGE_KEYS lacks keys of the backup" in target.manage("restore", path, code=1, PROMPTFORGE_KEYS=other)
