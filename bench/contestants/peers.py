@@ -5,6 +5,7 @@ They are installed once, into the var directory, and serve the same 20 texts by 
 
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from bench.client import Client
@@ -13,7 +14,7 @@ from bench.ours import BODY, FILLER, Ours, plain_names
 from bench.processes import Program, clean_environment, free_port, wait_until
 
 
-class Peer:
+class Peer(ABC):
     """What both have in common: installing, starting, the twenty prompts."""
 
     name: str
@@ -58,14 +59,17 @@ class Peer:
     def headers(self) -> dict[str, str]:
         return {}
 
+    @abstractmethod
     def path(self, name: str) -> str:
-        raise NotImplementedError
+        """Where its own clients ask for a prompt."""
 
+    @abstractmethod
     def fill(self, client: Client, name: str, text: str) -> None:
-        raise NotImplementedError
+        """Put a prompt with this text in, live."""
 
+    @abstractmethod
     def _started(self, workers: int, database: str) -> Program:
-        raise NotImplementedError
+        """Start it on a database of its own."""
 
     @property
     def _scripts(self) -> Path:
