@@ -1,0 +1,5 @@
+from django.urls import path
+
+from evaluations.pages.sets import SetsPage
+
+urlpatterns = [path("evaluations/", SetsPage.as_view(), name="evaluations")]

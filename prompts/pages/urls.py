@@ -1,0 +1,25 @@
+"""The addresses of this app's pages, below `p/<project>/`. A verb stands before a prompt's name, which holds slashes."""
+
+from django.urls import path, register_converter
+
+from prompts.models.prompts import NAME_FORM
+from prompts.pages.prompt import PromptPage
+from prompts.pages.prompts import PromptsPage
+
+
+class PromptName:
+    regex = NAME_FORM.strip("^$").replace("(", "(?:")
+
+    @staticmethod
+    def to_python(value: str) -> str:
+        return value
+
+    to_url = to_python
+
+
+register_converter(PromptName, "prompt")
+
+urlpatterns = [
+    path("prompts/", PromptsPage.as_view(), name="prompts"),
+    path("prompts/<prompt:name>/", PromptPage.as_view(), name="prompt"),
+]
