@@ -155,7 +155,7 @@ def theme(context: template.Context) -> str:
 @register.filter
 def at(refusal: DomainError | None, field: str) -> str:
     """What a refusal says of one field of a form: by its pointer, or by a code that begins with the field's name."""
-    if refusal is None:
+    if not refusal:  # absent from a context, it is an empty text
         return ""
     for fault in refusal.faults:
         if fault.pointer == f"/{field}" or fault.pointer.startswith(f"/{field}/"):

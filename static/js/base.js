@@ -98,7 +98,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (key === "/") {
-    const find = [...document.querySelectorAll("[data-find], #find")].find((box) => box.checkVisibility());
+    const find = document.querySelector("[data-find]") ?? document.getElementById("find");
     if (find) { event.preventDefault(); find.focus(); find.select(); }
   } else if (key === "?") {
     document.getElementById("keys").showModal();

@@ -18,7 +18,7 @@ from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
 from django.db import connections
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, Response, sync_playwright
 from psycopg import sql
 
 from accounts.models import Project, User
@@ -177,7 +177,12 @@ def _watch(page: Page, origin: str, wrong: list[str]) -> None:
         if message.type == "error" and "Failed to load resource" not in message.text:
             wrong.append(f"{page.url}: {message.text}")
 
+    def answered(response: Response) -> None:
+        if response.status >= 500:
+            wrong.append(f"{response.url} answered {response.status}")
+
     page.on("request", asked)
+    page.on("response", answered)
     page.on("console", told)
     page.on("pageerror", lambda error: wrong.append(f"{page.url}: {error}"))
 
