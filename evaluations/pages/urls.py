@@ -1,3 +1,5 @@
+"""The addresses of this app's pages, below `p/<project>/`."""
+
 from django.urls import path
 
 from evaluations.pages.sets import SetsPage

@@ -110,6 +110,12 @@ def at_clock(moment: datetime | None) -> SafeString | str:
     return _time(moment, f"{moment.day} {moment:%b}{year}, {moment:%H:%M}")
 
 
+@register.filter
+def weekday_date(moment: datetime) -> str:
+    """A day in words, in the zone that the moment has: `Tuesday 17 November 2026`."""
+    return f"{moment:%A} {moment.day} {moment:%B %Y}"
+
+
 def exact(moment: datetime) -> str:
     moment = moment.astimezone(UTC)
     return f"{moment:%A} {moment.day} {moment:%B %Y}, {moment:%H:%M:%S} UTC"

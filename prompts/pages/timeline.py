@@ -13,7 +13,7 @@ from prompts.models import Prompt, PromptVersion, Release
 from prompts.models.releases import ReleaseKind
 from prompts.pages.listing import LONG
 
-VERSIONS_SHOWN = 12
+VERSIONS_SHOWN = 6
 _MOVES = {
     ReleaseKind.PROMOTE: "moved to {number}",
     ReleaseKind.ROLLBACK: "rolled back to {number}",

@@ -1,8 +1,9 @@
 """The addresses of this app's pages, below `p/<project>/`. A verb stands before a prompt's name, which holds slashes."""
 
-from django.urls import path, register_converter
+from django.urls import path, re_path, register_converter
 
 from prompts.models.prompts import NAME_FORM
+from prompts.pages.history import HistoryFile, HistoryPage
 from prompts.pages.prompt import PromptPage
 from prompts.pages.prompts import PromptsPage
 
@@ -21,5 +22,7 @@ register_converter(PromptName, "prompt")
 
 urlpatterns = [
     path("prompts/", PromptsPage.as_view(), name="prompts"),
+    path("history/", HistoryPage.as_view(), name="history"),
+    re_path(r"^history/(?P<what>live|ledger|trail)\.csv$", HistoryFile.as_view(), name="history-file"),
     path("prompts/<prompt:name>/", PromptPage.as_view(), name="prompt"),
 ]

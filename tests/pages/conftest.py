@@ -33,6 +33,15 @@ _VIOLATIONS = """
     document.addEventListener("securitypolicyviolation", (event) =>
         console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
 """
+# What reaches beyond the window and stands in nothing that scrolls.
+_WIDE = """
+    () => [...document.querySelectorAll("body *")].filter((one) => {
+        if (one.getBoundingClientRect().right <= innerWidth + 1) return false;
+        for (let above = one; above; above = above.parentElement)
+            if (getComputedStyle(above).overflowX !== "visible") return false;
+        return true;
+    }).slice(0, 6).map((one) => one.outerHTML.slice(0, 120))
+"""
 _counter = iter(range(10_000))
 
 
@@ -202,4 +211,4 @@ def accessible(page: Page) -> None:
 def fits(page: Page) -> None:
     """Nothing is wider than the window."""
     wider = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wider <= 0, f"{page.url} is {wider} px wider than the window"
+    assert wider <= 0, f"{page.url} is {wider} px wider than the window: {page.evaluate(_WIDE)}"

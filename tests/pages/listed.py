@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 
+from prompts.demo.loader import moment
 from tests.pages.conftest import Demo
 
 
@@ -19,6 +21,11 @@ class Shown:
         return self.path if isinstance(self.path, str) else self.path(demo)
 
 
+def tuesday() -> str:
+    """10:00 on the newest Tuesday of the demo's story, as an address asks for it."""
+    return f"date={moment('-1 Tue 10:00', today=date.today()):%Y-%m-%d}&time=10:00"
+
+
 PAGES = [
     Shown("styleguide", "", "/styleguide/"),
     Shown("start", "", "/"),
@@ -32,6 +39,9 @@ PAGES = [
     Shown("prompt-use", "ada", "/p/demo/prompts/support/greeting/?show=use"),
     Shown("prompt-activity", "ada", "/p/demo/prompts/support/refund-answer/?show=activity"),
     Shown("roll-back", "cleo", "/p/demo/prompts/support/greeting/?act=roll-back&channel=stable"),
+    Shown("history", "ada", "/p/demo/history/"),
+    Shown("history-answer", "ada", lambda demo: f"/p/demo/history/?{tuesday()}&zone=Europe/Vienna"),
+    Shown("history-trail", "farah", "/p/demo/history/?show=trail"),
     Shown("evaluations", "ada", "/p/demo/evaluations/"),
     Shown("rollouts", "ada", "/p/demo/rollouts/"),
 ]
