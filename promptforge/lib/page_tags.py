@@ -116,6 +116,12 @@ def weekday_date(moment: datetime) -> str:
     return f"{moment:%A} {moment.day} {moment:%B %Y}"
 
 
+@register.filter
+def clock(moment: datetime) -> str:
+    """A time of day, in the zone that the moment has: Django's own filters would turn it into UTC."""
+    return f"{moment:%H:%M}"
+
+
 def exact(moment: datetime) -> str:
     moment = moment.astimezone(UTC)
     return f"{moment:%A} {moment.day} {moment:%B %Y}, {moment:%H:%M:%S} UTC"

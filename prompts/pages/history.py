@@ -19,7 +19,7 @@ from prompts.pages import listing, past
 from prompts.pages.timeline import move
 from prompts.verification import releases_hold, seals_hold
 
-PER_PAGE, ROWS_AFTER, AT_ONCE = 50, 5, 500
+PER_PAGE, ROWS_AFTER, AT_ONCE = 25, 5, 500
 
 
 class HistoryPage(ProjectPage):

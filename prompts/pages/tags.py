@@ -78,4 +78,10 @@ def folder_path(name: str) -> list[dict[str, str]]:
 
 @register.filter
 def as_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, indent=2 if is_nested(value) else None)
+
+
+@register.filter
+def is_nested(value: Any) -> bool:
+    """Whether a setting is long to read: then it is folded."""
+    return isinstance(value, dict | list)
