@@ -127,9 +127,7 @@ def bounded_search() -> Iterator[None]:
         ) from None  # fmt: skip
 
 
-def saying(
-    observations: Any, text: str, principal: Principal, content: frozenset[int] | None
-) -> Any:
+def saying(observations: Any, text: str, principal: Principal, content: frozenset[int] | None) -> Any:
     """Those with this part in their output, case ignored, among those whose content may be read."""
     if content is not None:
         if not content:

@@ -9,7 +9,6 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Project, User
-
 from promptforge import __version__
 from promptforge.lib import metrics as counted
 from promptforge.lib import readiness
@@ -48,9 +47,22 @@ def theme(request: HttpRequest) -> HttpResponse:
     return response
 
 
-_TOKENS = (
-    "canvas surface sunken line line-strong ink ink-2 ink-3 accent success warning danger info variable-ink".split()
-)
+_TOKENS = [
+    "canvas",
+    "surface",
+    "sunken",
+    "line",
+    "line-strong",
+    "ink",
+    "ink-2",
+    "ink-3",
+    "accent",
+    "success",
+    "warning",
+    "danger",
+    "info",
+    "variable-ink",
+]
 _CHECKS = [
     {"conclusion": conclusion, "title": title, "word": word, "summary": summary}
     for conclusion, title, word, summary in (

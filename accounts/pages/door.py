@@ -40,10 +40,10 @@ class ProjectPage(View):
     typed: QueryDict
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not isinstance(request.user, User):
-            return self._to_sign_in(request)
         try:
-            self._settle(request, request.user, kwargs.pop("project"))
+            if not isinstance(request.user, User):
+                return self._to_sign_in(request)
+            self._settle(request.user, kwargs.pop("project"))
             if request.method == "POST":
                 return self._act(request, *args, **kwargs)
             self.typed = _given_back(request)
@@ -51,8 +51,10 @@ class ProjectPage(View):
         except (DomainError, DatabaseError) as error:
             return self._refused(request, error)
 
-    def _settle(self, request: HttpRequest, user: User, name: str) -> None:
-        self.memberships = list(Membership.objects.filter(user=user).select_related("project").order_by("project__name"))
+    def _settle(self, user: User, name: str) -> None:
+        self.memberships = list(
+            Membership.objects.filter(user=user).select_related("project").order_by("project__name")
+        )
         mine = [membership for membership in self.memberships if membership.project.name == name]
         if not mine or not user.is_active:
             raise DomainError("project_not_found", "There is nothing at this address within your reach.")

@@ -10,5 +10,5 @@ from accounts.pages.door import ProjectPage
 class RolloutsPage(ProjectPage):
     place = "rollouts"
 
-    def get(self, request: HttpRequest, **_: Any) -> HttpResponse:  
+    def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
         return self.show("delivery/rollouts.html", {})

@@ -10,5 +10,5 @@ from accounts.pages.door import ProjectPage
 class SetsPage(ProjectPage):
     place = "evaluations"
 
-    def get(self, request: HttpRequest, **_: Any) -> HttpResponse:  
+    def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
         return self.show("evaluations/sets.html", {})

@@ -84,7 +84,7 @@ def initial(person: Any) -> SafeString:
 def first_name(person: Any) -> str:
     """How people call one another; a name that is an address or a key stays whole."""
     text = str(person)
-    return text if "@" in text or getattr(person, "kind", "person") == "service" else text.split()[0]
+    return text if "@" in text or getattr(person, "kind", "person") == "service" else text.split(maxsplit=1)[0]
 
 
 @register.filter

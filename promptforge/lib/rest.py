@@ -1,6 +1,7 @@
 """What every REST door shares: the strict parser, the canonical writer, strict serializers and problem+json."""
 
 import logging
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
@@ -265,8 +266,12 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's own 500, for what fails ahead of every view."""
-    return problem(request, _FAULT_OF_OURS) if request.path.startswith("/api/") else error_page(request, 500)
+    """Django's own 500, for what fails ahead of every view, and for a page while the database is gone."""
+    if request.path.startswith("/api/"):
+        return problem(request, _FAULT_OF_OURS)
+    error = sys.exception()
+    refusal = translate(error) if isinstance(error, DatabaseError) else None
+    return error_page(request, 500 if refusal is None else refusal.status)
 
 
 __all__ = [

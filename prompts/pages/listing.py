@@ -96,9 +96,9 @@ def rows(prompts: Iterable[Prompt]) -> list[Row]:
         heads[head.prompt_id].append(head)
     newest = {
         version.prompt_id: version
-        for version in PromptVersion.objects.filter(
-            prompt__in=shown, number=F("prompt__next_number") - 1
-        ).select_related("author").defer(*LONG)
+        for version in PromptVersion.objects.filter(prompt__in=shown, number=F("prompt__next_number") - 1)
+        .select_related("author")
+        .defer(*LONG)
     }
     promotions = {row.prompt_id: row for row in Promotion.objects.filter(prompt__in=shown, state="OPEN").order_by("pk")}
     states = {each.promotion.pk: status(each, lines(each)) for each in standings(promotions.values())}

@@ -92,9 +92,9 @@ def prompts_of(principal: Principal, of: str) -> QuerySet[Prompt]:
 def live_at(principal: Principal, prompts: QuerySet[Prompt], asked: Asked) -> QuerySet[Any]:
     """The heads that stood somewhere at the instant, each with `then`: the id of the ledger's row that counted."""
     channel = find_channel(principal, asked.channel)
-    stood = Release.objects.filter(
-        prompt=OuterRef("prompt"), channel=OuterRef("channel"), at__lte=asked.at
-    ).order_by("-revision")
+    stood = Release.objects.filter(prompt=OuterRef("prompt"), channel=OuterRef("channel"), at__lte=asked.at).order_by(
+        "-revision"
+    )
     return (
         Head.objects.filter(prompt__in=prompts, channel=channel)
         .annotate(then=Subquery(stood.values("pk")[:1]))

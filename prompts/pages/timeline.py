@@ -83,6 +83,4 @@ def activity(project: Project, prompt: Prompt) -> Iterable[tuple[str, datetime]]
         .order_by("-seq")[:40]
     )
     suffix = f" ({project})."
-    return [
-        (told.sentence.removesuffix(suffix), seal.event.at) for told, seal in zip(tell(seals), seals, strict=True)
-    ]
+    return [(told.sentence.removesuffix(suffix), seal.event.at) for told, seal in zip(tell(seals), seals, strict=True)]

@@ -147,7 +147,13 @@ def visit(chromium: Browser, origin: str, demo: Demo) -> Iterator[Visit]:
     opened: list[tuple[BrowserContext, list[str]]] = []
 
     def open_page(
-        person: str, path: str = "/", *, width: int = 1280, height: int = 900, theme: str = "light", scripts: bool = True
+        person: str,
+        path: str = "/",
+        *,
+        width: int = 1280,
+        height: int = 900,
+        theme: str = "light",
+        scripts: bool = True,
     ) -> Page:
         context = chromium.new_context(
             base_url=origin,

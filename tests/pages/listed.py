@@ -34,7 +34,11 @@ def tuesday() -> str:
 def reported(demo: Demo) -> str:
     """The reference of an answer that a service of the demo reported."""
     key = create_key(
-        project=demo.project, name="checkout-web", scopes=["observations:write"], responsible=demo.people["emil"], by=None
+        project=demo.project,
+        name="checkout-web",
+        scopes=["observations:write"],
+        responsible=demo.people["emil"],
+        by=None,
     )
     row = ApiKey.objects.get(public_id=key.text.split("_")[2])
     observation = {

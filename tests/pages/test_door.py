@@ -3,10 +3,12 @@
 import re
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from accounts.models import Membership
 from promptforge.pages import urlpatterns
+from tests.conftest import _point_at
 from tests.pages.conftest import Demo, Visit, accessible, signed_in
 from tests.pages.listed import PAGES, Shown
 
@@ -62,6 +64,21 @@ def test_what_was_typed_waits_behind_the_sign_in(demo: Demo) -> None:
     again = client.get(path).content.decode()
     assert "It greets &lt;twice&gt;." in again
     assert "It greets" not in client.get(path).content.decode()
+
+
+@pytest.mark.parametrize("path", ["/", "/p/demo/prompts/"])
+def test_without_a_database_it_says_so(demo: Demo, path: str) -> None:
+    client, name = signed_in(demo.people["ada"]), connection.settings_dict["NAME"]
+    client.raise_request_exception = False
+    _point_at("nowhere")
+    try:
+        answer = client.get(path)
+    finally:
+        _point_at(name)
+    assert answer.status_code == 503
+    assert answer["Retry-After"] == "1"
+    assert "PromptForge cannot answer just now" in answer.content.decode()
+    assert client.get("/p/demo/prompts/").status_code == 200
 
 
 def test_the_theme_is_kept_in_the_browser(visit: Visit, demo: Demo) -> None:

@@ -25,7 +25,9 @@ def stepped_to(page: Page, text: str) -> None:
     """Tab until something with this text has the focus."""
     for _ in range(80):
         page.keyboard.press("Tab")
-        if text in page.evaluate("document.activeElement.matches('a, button') ? document.activeElement.textContent : ''"):
+        if text in page.evaluate(
+            "document.activeElement.matches('a, button') ? document.activeElement.textContent : ''"
+        ):
             return
     raise AssertionError(f"no key leads to {text}")
 
@@ -108,6 +110,11 @@ def test_the_number_of_queries_does_not_grow(demo: Demo) -> None:
     staging = Channel.objects.select_related("policy").get(project=demo.project, name="staging")
     for number in range(30):
         saved = save_version(by=ada, prompt=prompt, content=f"Hello {number}", variables=[], message=f"Try {number}")
-        promote(by=demo.principal("cleo"), prompt=prompt, channel=staging, version=find_version(prompt, saved.version.number))
+        promote(
+            by=demo.principal("cleo"),
+            prompt=prompt,
+            channel=staging,
+            version=find_version(prompt, saved.version.number),
+        )
     assert {path: queries(demo, path) for path in before} == before
     assert max(before.values()) <= 30
