@@ -47,22 +47,10 @@ def theme(request: HttpRequest) -> HttpResponse:
     return response
 
 
-_TOKENS = [
-    "canvas",
-    "surface",
-    "sunken",
-    "line",
-    "line-strong",
-    "ink",
-    "ink-2",
-    "ink-3",
-    "accent",
-    "success",
-    "warning",
-    "danger",
-    "info",
-    "variable-ink",
-]
+_TOKENS = (
+    *("canvas", "surface", "sunken", "line", "line-strong", "ink", "ink-2", "ink-3"),
+    *("accent", "success", "warning", "danger", "info", "variable-ink"),
+)
 _CHECKS = [
     {"conclusion": conclusion, "title": title, "word": word, "summary": summary}
     for conclusion, title, word, summary in (

@@ -1,6 +1,7 @@
 """Outputs: what models answered, found by what people have at hand, and where each answer came from."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -77,10 +78,8 @@ def _found(principal: Principal, words: str, content: frozenset[int] | None) -> 
     if (receipt := read_receipt(words)) is not None and receipt.project == principal.project.pk:
         return seen.filter(version=receipt.version, channel=receipt.channel, revision=receipt.revision)[:MOST_SHOWN]
     named = Q(trace_id=words) | Q(session_id=words) | Q(end_user=words)
-    try:
+    with suppress(DomainError):
         named |= Q(uid=reading.uuid_of(words))
-    except DomainError:
-        pass
     exact = seen.filter(named)
     if exact.exists() or content == frozenset():
         return exact[:MOST_SHOWN]

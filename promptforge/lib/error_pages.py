@@ -12,7 +12,7 @@ _SAYS = {
     ),
     500: (
         "Something went wrong here",
-        "It is a fault of PromptForge, and it is written in its log. Nothing was changed. Drafts that were saved are kept.",
+        "It is a fault of PromptForge, and stands in its log. Nothing was changed. Drafts that were saved are kept.",
     ),
     503: (
         "PromptForge cannot answer just now",

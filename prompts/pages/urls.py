@@ -1,4 +1,4 @@
-"""The addresses of this app's pages, below `p/<project>/`. A verb stands before a prompt's name, which holds slashes."""
+"""The addresses of this app's pages, below `p/<project>/`. A verb stands before a name: names hold slashes."""
 
 from django.urls import path, re_path, register_converter
 
