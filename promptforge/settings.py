@@ -120,6 +120,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
+            "builtins": ["promptforge.lib.page_tags", "prompts.pages.tags"],
         },
     },
 ]
