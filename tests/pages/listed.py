@@ -73,6 +73,8 @@ PAGES = [
     Shown("prompt-use", "ada", "/p/demo/prompts/support/greeting/?show=use"),
     Shown("prompt-activity", "ada", "/p/demo/prompts/support/refund-answer/?show=activity"),
     Shown("roll-back", "cleo", "/p/demo/prompts/support/greeting/?act=roll-back&channel=stable"),
+    Shown("compare", "ada", "/p/demo/compare/support/refund-answer/?from=7&to=8"),
+    Shown("compare-beside", "cleo", "/p/demo/compare/support/refund-answer/?from=5&to=8&view=beside&spaces=shown"),
     Shown("history", "ada", "/p/demo/history/"),
     Shown("history-answer", "ada", lambda demo: f"/p/demo/history/?{tuesday()}&zone=Europe/Vienna"),
     Shown("history-trail", "farah", "/p/demo/history/?show=trail"),
