@@ -1,7 +1,7 @@
 """What is to be said of a text while it is written: how it would be served, what callers meet, what looks wrong."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -82,7 +82,7 @@ def look_at(typed: Typed, by: Principal) -> Seen:
         declared = typed.declarations(seen.names)
         seen.variables = templating.declared_variables(expanded.content, declared, expanded.inherited)
     except DomainError as refusal:
-        seen.refusals.append(refusal)
+        seen.refusals.append(_at_its_row(refusal, typed, seen.names))
     try:
         seen.config = typed.config_object()
         templating.check_config(seen.config)
@@ -90,6 +90,26 @@ def look_at(typed: Typed, by: Principal) -> Seen:
         seen.refusals.append(refusal)
         seen.config = {}
     return seen
+
+
+def _at_its_row(refusal: DomainError, typed: Typed, names: Sequence[str]) -> DomainError:
+    """What is wrong with a declaration, by its row in the form: only those in use were looked at."""
+    used = [place for place, row in enumerate(typed.rows) if row.name in names]
+    faults = []
+    for fault in refusal.faults:
+        _, _, rest = fault.pointer.partition("/variables/")
+        index = rest.partition("/")[0]
+        pointer = f"/v-{used[int(index)]}" if index.isdecimal() and int(index) < len(used) else fault.pointer
+        faults.append(replace(fault, pointer=pointer))
+    return DomainError(refusal.code, refusal.detail, faults, refusal.extra)
+
+
+def names_in(text: str) -> set[str]:
+    """The variables that a text names; none where it cannot be read."""
+    try:
+        return {part.name for part in templating.parse(text) if isinstance(part, templating.Variable)}
+    except DomainError:
+        return set()
 
 
 def notes(seen: Seen, live: PromptVersion | None) -> list[Note]:
@@ -103,7 +123,7 @@ def notes(seen: Seen, live: PromptVersion | None) -> list[Note]:
     if seen.unused:
         names = ", ".join(seen.unused)
         found.append(Note("advice", _many(len(seen.unused), "variable is", "variables are") + " not used",
-                          f"{names}: declared, and nowhere in the text. Saved, the declaration falls away."))  # fmt: skip
+                          f"{names}: declared, and nowhere in the text. Saving lets it go."))  # fmt: skip
     elif seen.typed.rows:
         count = len(seen.typed.rows)
         title = "The declared variable is used" if count == 1 else f"All {count} declared variables are used"
@@ -181,7 +201,7 @@ def _callers(seen: Seen, live: PromptVersion) -> Iterator[Note]:
     if gone := [name for name in old if name not in new]:
         names, verb = ", ".join(gone), "is" if len(gone) == 1 else "are"
         yield Note("advice", f"{names} {verb} no longer used",
-                   f"Callers of version {live.number} send it still. It does no harm, but not with strict.")  # fmt: skip
+                   f"Callers of version {live.number} send it still; with strict they are refused.")  # fmt: skip
 
 
 def _line_ends(typed: Typed) -> Iterator[Note]:
@@ -189,7 +209,7 @@ def _line_ends(typed: Typed) -> Iterator[Note]:
         if each.ends == "mixed":
             where = f"Message {number}" if len(typed.texts) > 1 else "The text"
             yield Note("advice", f"{where} mixes line ends",
-                       "It keeps them as long as it stays as it is; changed here, its lines end in LF alone.")  # fmt: skip
+                       "They stay as long as nobody changes it; then its lines end in LF alone.")  # fmt: skip
 
 
 def _hidden(seen: Seen) -> Iterator[Note]:

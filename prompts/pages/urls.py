@@ -4,6 +4,7 @@ from django.urls import path, re_path, register_converter
 
 from prompts.models.prompts import NAME_FORM
 from prompts.pages.compare import ComparePage
+from prompts.pages.edit import EditPage, NewPromptPage
 from prompts.pages.history import HistoryFile, HistoryPage
 from prompts.pages.prompt import PromptPage
 from prompts.pages.prompts import PromptsPage
@@ -25,6 +26,8 @@ urlpatterns = [
     path("prompts/", PromptsPage.as_view(), name="prompts"),
     path("history/", HistoryPage.as_view(), name="history"),
     re_path(r"^history/(?P<what>live|ledger|trail)\.csv$", HistoryFile.as_view(), name="history-file"),
+    path("prompts/new/", NewPromptPage.as_view(), name="new_prompt"),
+    path("edit/<prompt:name>/", EditPage.as_view(), name="edit"),
     path("compare/<prompt:name>/", ComparePage.as_view(), name="compare"),
     path("prompts/<prompt:name>/", PromptPage.as_view(), name="prompt"),
 ]

@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from accounts.actions.api_keys import create_key
 from accounts.models import ApiKey
 from delivery.actions.observations import read_observations, store_observations
 from delivery.intake import Reach
+from prompts.actions.drafts import keep_draft, keep_sample
 from prompts.demo.loader import moment
+from prompts.models import Prompt
+from prompts.pages.typed import Typed
+from prompts.reading import find_version
 from tests.pages.conftest import Demo
 
 
@@ -60,6 +64,20 @@ def reported(demo: Demo) -> str:
     return str(observation["id"])
 
 
+def drafted(demo: Demo) -> str:
+    """The editor with a draft that has an unknown variable, and sample values."""
+    ada, prompt = demo.principal("ada"), Prompt.objects.get(name="support/order-status")
+    newest = find_version(prompt, None)
+    typed = Typed.of_version(newest)
+    first, *rest = typed.texts
+    more = f"{first.text}\nIf there are several orders, answer for each: {{{{ order_stats }}}}."
+    typed = replace(typed, texts=(replace(first, text=more), *rest), message="Answers for each order")
+    keep_draft(by=ada, prompt=prompt, columns=typed.stored(), base=newest, seen=None)
+    values = {row.name: f"a {row.name.replace('_', ' ')}" for row in typed.rows[:2]}
+    keep_sample(by=ada, prompt=prompt, name="two orders", values=values)
+    return "/p/demo/edit/support/order-status/"
+
+
 PAGES = [
     Shown("styleguide", "", "/styleguide/"),
     Shown("start", "", "/"),
@@ -73,6 +91,9 @@ PAGES = [
     Shown("prompt-use", "ada", "/p/demo/prompts/support/greeting/?show=use"),
     Shown("prompt-activity", "ada", "/p/demo/prompts/support/refund-answer/?show=activity"),
     Shown("roll-back", "cleo", "/p/demo/prompts/support/greeting/?act=roll-back&channel=stable"),
+    Shown("new_prompt", "ada", "/p/demo/prompts/new/"),
+    Shown("edit", "ada", "/p/demo/edit/support/refund-answer/"),
+    Shown("edit-draft", "ada", drafted),
     Shown("compare", "ada", "/p/demo/compare/support/refund-answer/?from=7&to=8"),
     Shown("compare-beside", "cleo", "/p/demo/compare/support/refund-answer/?from=5&to=8&view=beside&spaces=shown"),
     Shown("history", "ada", "/p/demo/history/"),
