@@ -225,7 +225,7 @@ def _secrets(seen: Seen) -> Iterator[Note]:
     found = [(where, secret) for where, text in _texts(seen) for secret in find_secrets(text)]
     for where, secret in found[:SHOWN]:
         yield Note("failed", "This looks like a secret",
-                   f"{secret.kind} in {where}, line {secret.line}. A version is for ever: take it out.")  # fmt: skip
+                   f"{secret.kind[0].upper()}{secret.kind[1:]} in {where}, line {secret.line}. A version is for ever: take it out.")  # fmt: skip
     if not found and not any(not each["usual"] for _, text in _texts(seen) for each in find_hidden(text)):
         yield Note("passed", "Nothing hidden, no secrets", "No invisible characters, nothing that looks like a key.")
 

@@ -35,6 +35,7 @@ function tell(text, isWrong = false) {
 
 // --- Drafts ----------------------------------------------------------------------------------------------------------
 function changed() {
+  if (!dirty && keepsDrafts() && !stopped) tell("Not saved yet.");
   dirty = true;
   if (!keepsDrafts() || stopped) return;
   clearTimeout(timer);
@@ -236,12 +237,20 @@ function chip(code, name) {
 }
 
 function highlight(area) {
+  // CodeMirror's own rules stand in no layer, so that only its own kind of rules comes after them.
+  const look = cm.EditorView.theme({
+    "&.cm-focused": { outline: "none" },
+    ".cm-scroller": { fontFamily: "inherit", lineHeight: "inherit", overflowX: "hidden" },
+    ".cm-content": { padding: "14px 0", caretColor: "var(--ink)" },
+    ".cm-line": { padding: "0 16px", unicodeBidi: "plaintext" },
+  });
   const compartment = new cm.Compartment();
   const view = new cm.EditorView({
     state: cm.EditorState.create({
       doc: area.value,
       extensions: [
         cm.EditorView.cspNonce.of(nonce),
+        look,
         cm.EditorView.lineWrapping,
         cm.EditorView.perLineTextDirection.of(true),
         cm.EditorView.contentAttributes.of({

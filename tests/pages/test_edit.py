@@ -53,7 +53,7 @@ def written(page: Page) -> Any:
 
 def test_by_keyboard_from_a_draft_to_a_version(visit: Visit, demo: Demo) -> None:
     before = newest()
-    page = visit("ada", "/p/demo/prompts/support/greeting/")
+    page = visit("ada", f"/p/demo/prompts/support/greeting/?version={before.number}")
     page.keyboard.press("e")
     expect(page.locator(".cm-content")).to_be_visible()
     written(page).focus()
@@ -61,7 +61,7 @@ def test_by_keyboard_from_a_draft_to_a_version(visit: Visit, demo: Demo) -> None
     page.keyboard.type("\nAsk for {{ order_number }}.")
     page.keyboard.press("Control+s")
     expect(page.locator("#kept")).to_have_text(KEPT)
-    expect(page.locator("#titled")).to_contain_text("Draft from version")
+    expect(page.locator("#titled")).to_contain_text("Draft on top of version")
     expect(page.locator("#mends-0")).to_contain_text("order_number is not declared")
     # The keyboard leaves the text by Tab, as it leaves every field.
     page.keyboard.press("Escape")
@@ -109,7 +109,7 @@ def test_a_draft_outlives_the_browser(visit: Visit, demo: Demo) -> None:
     page.context.close()
     again = visit("ada", GREETING)
     expect(written(again)).to_have_text("Half a thought")
-    expect(again.locator("h1")).to_contain_text("Draft from version")
+    expect(again.locator("h1")).to_contain_text("Draft on top of version")
 
 
 def test_two_windows_lose_nothing(visit: Visit, demo: Demo) -> None:
