@@ -77,7 +77,7 @@ def summary(diff: Mapping[str, Any]) -> str:
 def _told(noun: str, **counts: int | Sequence[Any]) -> list[str]:
     """What happened to how many; the noun stands with the first alone."""
     numbers = {did: count if isinstance(count, int) else len(count) for did, count in counts.items()}
-    told = []
+    told: list[str] = []
     for did, count in numbers.items():
         if count:
             told.append(f"{count:,} {did}" if told else f"{count:,} {noun}{'' if count == 1 else 's'} {did}")

@@ -44,6 +44,8 @@ class Editor(ProjectPage):
         self, typed: Typed, live: PromptVersion | None, values: Mapping[str, str], hand: int | None
     ) -> dict[str, Any]:
         seen = lint.look_at(typed, self.principal)
+        if self.refusal is None and not any(text.text.strip() for text in typed.texts):
+            seen.refusals.clear()  # nobody wrote anything yet
         refusals = [*seen.refusals, *([self.refusal] if self.refusal else [])]
         faults = [(fault.pointer, fault.detail) for refusal in refusals for fault in refusal.faults]
         return {
@@ -120,7 +122,7 @@ class EditPage(Editor):
         newest, _, begun = self._versions(prompt, draft)
         before = Typed.of_draft(draft) if draft else Typed.of_version(begun)
         typed, hand = Typed.of_form(form, prompt.type, before).acted(_named(act, form))
-        base = prompt.versions.filter(number=_base(form)).first() or newest
+        base = prompt.versions.filter(number=_base(form) or 0).first() or newest
         keep_draft(
             by=self.principal,
             prompt=prompt,

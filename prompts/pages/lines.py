@@ -11,7 +11,7 @@ CONTEXT = 2  # equal lines that stay in sight beside a change
 FOLDED_FROM = 3  # fewer are not worth a click
 _CARRIAGE_RETURN = {"name": "CARRIAGE RETURN", "codepoint": "U+000D", "kind": "control"}
 
-type Hidden = Mapping[int, Mapping[str, Any]]
+type Hidden = dict[int, dict[str, Any]]
 
 
 class Piece(NamedTuple):
@@ -40,10 +40,11 @@ class Line:
 
 
 class Pair(NamedTuple):
-    """Two lines that stand beside each other; None is a gap."""
+    """Two lines that stand beside each other; None is a gap, which may go on from the pair above."""
 
     old: Line | None
     new: Line | None
+    goes_on: bool = False
 
     @property
     def changed(self) -> bool:
@@ -88,7 +89,9 @@ def beside(segments: Sequence[Mapping[str, str]]) -> list[Pair]:
         if piece.ends and piece.op == "equal":
             pairs += _paired(old, new)
             old, new = [Line((old[-1].number or 0) + 1)], [Line((new[-1].number or 0) + 1)]
-    return pairs + [pair for pair in _paired(old, new) if _has_words(pair) or not pairs]
+    pairs += [pair for pair in _paired(old, new) if _has_words(pair) or not pairs]
+    gaps = [(pair.old is None, pair.new is None) for pair in pairs]
+    return [pair._replace(goes_on=gap == above) for pair, gap, above in zip(pairs, gaps, [None, *gaps], strict=False)]
 
 
 def folded[T: (Line, Pair)](lines: Sequence[T]) -> list[Stretch[T]]:
@@ -108,7 +111,7 @@ def folded[T: (Line, Pair)](lines: Sequence[T]) -> list[Stretch[T]]:
 
 
 def _has_words(pair: Pair) -> bool:
-    return any(line is not None and line.pieces for line in pair)
+    return any(line is not None and line.pieces for line in (pair.old, pair.new))
 
 
 def _paired(old: Sequence[Line], new: Sequence[Line]) -> Iterator[Pair]:
@@ -161,7 +164,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _hidden(text: str) -> Hidden:
-    found: dict[int, Mapping[str, Any]] = {each["offset"]: each for each in find_hidden(text) if not each["usual"]}
+    found = {each["offset"]: each for each in find_hidden(text) if not each["usual"]}
     place = text.find("\r")
     while place >= 0:
         found[place] = _CARRIAGE_RETURN

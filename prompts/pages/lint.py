@@ -47,6 +47,7 @@ class Seen:
     variables: list[dict[str, Any]] = field(default_factory=list)
     config: Any = field(default_factory=dict)
     includes: list[dict[str, Any]] = field(default_factory=list)
+    inherited: set[str] = field(default_factory=set)  # what included prompts declare
     refusals: list[DomainError] = field(default_factory=list)
 
     @property
@@ -62,8 +63,6 @@ class Seen:
     @cached_property
     def unused(self) -> list[str]:
         return [row.name for row in self.typed.rows if row.name not in self.names]
-
-    inherited: set[str] = field(default_factory=set)
 
     @property
     def tokens(self) -> int:
@@ -121,9 +120,14 @@ def notes(seen: Seen, live: PromptVersion | None) -> list[Note]:
     found += _line_ends(seen.typed)
     found += [*_hidden(seen), *_secrets(seen)]
     if seen.unused:
-        names = ", ".join(seen.unused)
-        found.append(Note("advice", _many(len(seen.unused), "variable is", "variables are") + " not used",
-                          f"{names}: declared, and nowhere in the text. Saving lets it go."))  # fmt: skip
+        names, it = ", ".join(seen.unused), "it" if len(seen.unused) == 1 else "them"
+        found.append(
+            Note(
+                "advice",
+                _many(len(seen.unused), "variable is", "variables are") + " not used",
+                f"{names}: declared, and nowhere in the text. Saving lets {it} go.",
+            )
+        )
     elif seen.typed.rows:
         count = len(seen.typed.rows)
         title = "The declared variable is used" if count == 1 else f"All {count} declared variables are used"
@@ -200,32 +204,46 @@ def _callers(seen: Seen, live: PromptVersion) -> Iterator[Note]:
         yield Note("advice", "Callers have to change something", f"{'; '.join(broken)}.")
     if gone := [name for name in old if name not in new]:
         names, verb = ", ".join(gone), "is" if len(gone) == 1 else "are"
-        yield Note("advice", f"{names} {verb} no longer used",
-                   f"Callers of version {live.number} send it still; with strict they are refused.")  # fmt: skip
+        yield Note(
+            "advice",
+            f"{names} {verb} no longer used",
+            f"Callers of version {live.number} send it still; with strict they are refused.",
+        )
 
 
 def _line_ends(typed: Typed) -> Iterator[Note]:
     for number, each in enumerate(typed.texts, 1):
         if each.ends == "mixed":
             where = f"Message {number}" if len(typed.texts) > 1 else "The text"
-            yield Note("advice", f"{where} mixes line ends",
-                       "They stay as long as nobody changes it; then its lines end in LF alone.")  # fmt: skip
+            yield Note(
+                "advice",
+                f"{where} mixes line ends",
+                "They stay as long as nobody changes it; then its lines end in LF alone.",
+            )
 
 
 def _hidden(seen: Seen) -> Iterator[Note]:
     found = [each for _, text in _texts(seen) for each in find_hidden(text) if not each["usual"]]
     if found:
         first = found[0]
-        yield Note("advice", _many(len(found), "hidden character", "hidden characters"),
-                   f"The first is {first['name'].lower()} {first['codepoint']} in line {first['line']}. "
-                   "A model reads them; reviewers are asked about them.", "clean", "Take them out")  # fmt: skip
+        yield Note(
+            "advice",
+            _many(len(found), "hidden character", "hidden characters"),
+            f"The first is {first['name'].lower()} {first['codepoint']} in line {first['line']}. "
+            "A model reads them; reviewers are asked about them.",
+            "clean",
+            "Take them out",
+        )
 
 
 def _secrets(seen: Seen) -> Iterator[Note]:
     found = [(where, secret) for where, text in _texts(seen) for secret in find_secrets(text)]
     for where, secret in found[:SHOWN]:
-        yield Note("failed", "This looks like a secret",
-                   f"{secret.kind[0].upper()}{secret.kind[1:]} in {where}, line {secret.line}. A version is for ever: take it out.")  # fmt: skip
+        yield Note(
+            "failed",
+            "This looks like a secret",
+            f"{secret.kind[0].upper()}{secret.kind[1:]} in {where}, line {secret.line}. Take it out: versions stay.",
+        )
     if not found and not any(not each["usual"] for _, text in _texts(seen) for each in find_hidden(text)):
         yield Note("passed", "Nothing hidden, no secrets", "No invisible characters, nothing that looks like a key.")
 

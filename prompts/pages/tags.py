@@ -29,6 +29,12 @@ def prompt_text(text: str) -> SafeString:
     return written(text, unseen(text), 0, len(text))
 
 
+@register.filter
+def rendered_text(text: str) -> SafeString:
+    """Text as a model gets it: braces in it are braces; a character that does not show has its chip."""
+    return mark_safe("".join(_plain(text, 0, len(text), unseen(text))))  # noqa: S308  each is escaped
+
+
 def unseen(text: str) -> Hidden:
     """What does not show in a text as it is stored, by place; what writing needs is left alone."""
     return {found["offset"]: found for found in find_hidden(text) if not found["usual"]}
@@ -128,7 +134,7 @@ def words(line: Line, shows_spaces: bool = False) -> SafeString:  # noqa: FBT001
 
 
 def _fate(piece: Piece, *, shows_spaces: bool) -> SafeString | str:
-    shown = written(piece.text, dict(piece.hidden), 0, len(piece.text))
+    shown = written(piece.text, piece.hidden, 0, len(piece.text))
     if shows_spaces:
         shown = mark_safe(_BETWEEN_TAGS.sub(_with_signs, shown))  # noqa: S308  signs in the place of blanks
     if piece.ends and (piece.is_break or shows_spaces):

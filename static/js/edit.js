@@ -4,7 +4,7 @@
 const IDLE = 1500; // ms without a key before a draft is kept
 const AGAIN = 5000; // ms until it is tried again after a failure
 const PLAIN = "plain-fields";
-const PASSIVE = ["titled", "acts", "state", "previewed", "size", "notes", "samples"]; // drawn anew while one writes
+const PASSIVE = ["titled", "whose", "acts", "state", "previewed", "size", "notes", "samples"]; // drawn anew while one writes
 const nonce = document.querySelector("script[nonce]")?.nonce ?? "";
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 
