@@ -63,9 +63,16 @@ def summary(diff: Mapping[str, Any]) -> str:
     if diff["same"]:
         return "Nothing differs."
     words, variables = diff["words"], diff["variables"]
-    moved = sum(message["moved"] for message in diff["content"].get("messages", []))
+    messages = diff["content"].get("messages", [])
+    counts = {
+        "added": sum(message["op"] == "insert" for message in messages),
+        "removed": sum(message["op"] == "delete" for message in messages),
+        "moved": sum(message["moved"] for message in messages),
+    }
+    roles = sum(message["op"] == "change" and len(set(message["role"].values())) > 1 for message in messages)
     said = _told("word", added=words["added"], removed=words["removed"])
-    said += _told("message", moved=moved)
+    said += _told("message", **counts)
+    said += _told("role", changed=roles)
     said += _told("variable", added=variables["added"], removed=variables["removed"], changed=variables["changed"])
     said += _told("setting", changed=diff["config"])
     said += _told("include", changed=diff["includes"])

@@ -108,7 +108,7 @@ class EditPage(Editor):
         )
 
     def post(self, request: HttpRequest, name: str) -> HttpResponse:
-        prompt, form = self._prompt(name), request.POST
+        prompt, form = self._prompt(name), _readable(request.POST)
         draft = own_draft(self.principal, prompt)
         here = reverse("edit", args=(self.principal.project.name, prompt.name))
         act = form.get("act", "draft")
@@ -205,7 +205,7 @@ class NewPromptPage(Editor):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         require(self.principal.may(Permission.EDIT))
-        form = request.POST
+        form = _readable(request.POST)
         if form.get("act") != "save":
             return self.get(request)
         typed = Typed.of_form(form, form.get("type", ""))
@@ -224,6 +224,12 @@ class NewPromptPage(Editor):
         )
         here = reverse("prompt", args=(self.principal.project.name, prompt.name))
         return self.done(here, f"{prompt} is there, with version 1.", "Nobody gets it before it is promoted.")
+
+
+def _readable(form: QueryDict) -> QueryDict:
+    if any("\0" in text for _, texts in form.lists() for text in texts):
+        raise DomainError("nul_not_allowed", "The form holds the NUL character (U+0000); remove it.")
+    return form
 
 
 def _field(place: int, text: Text, typed: Typed, seen: lint.Seen, faults: list[tuple[str, str]]) -> Field:

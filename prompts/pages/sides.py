@@ -27,6 +27,7 @@ class Side:
     variables: list[dict[str, Any]]
     config: Any
     includes: list[dict[str, Any]]
+    trouble: str = ""  # why a draft is compared as it was typed, and not as it would be served
 
     def compared(self) -> dict[str, Any]:
         return {
@@ -107,7 +108,8 @@ class Sides:
         if self.draft is None:
             raise DomainError("version_not_found", f"You have no draft of {self.prompt}.")
         seen = look_at(Typed.of_draft(self.draft), self.principal)
-        return Side(DRAFT, "your draft", None, seen.content, seen.variables, seen.config, seen.includes)
+        trouble = seen.refusals[0].detail if seen.refusals else ""
+        return Side(DRAFT, "your draft", None, seen.content, seen.variables, seen.config, seen.includes, trouble)
 
 
 def _saved(version: PromptVersion, names: dict[int, dict[str, Any]]) -> Side:

@@ -97,10 +97,12 @@ class Typed:
     def of_form(cls, form: QueryDict, kind: str, before: "Typed | None" = None) -> "Typed":
         """What was sent; `before` is what stood in the form when it was drawn."""
         whole = {plain(each.text): each.text for each in (before.texts if before else ()) if each.ends == MIXED}
-        roles = form.getlist("role") if kind == PromptType.CHAT else [""]
+        roles, written, ends = form.getlist("role"), form.getlist("text"), form.getlist("ends")
+        if kind == PromptType.TEXT:
+            roles, written = [""], [*written, ""][:1]
         texts = tuple(
-            Text(role, _restored(text, ends, whole))
-            for role, text, ends in zip(roles, form.getlist("text"), form.getlist("ends"), strict=False)
+            Text(role, _restored(text, end, whole))
+            for role, text, end in zip(roles, written, [*ends, *[LF] * len(written)], strict=False)
         )
         columns = (map(plain, form.getlist(f"v-{name}")) for name in FIELDS)
         rows = (dict(zip(FIELDS, values, strict=True)) for values in zip(*columns, strict=False))

@@ -5,8 +5,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from playwright.sync_api import expect
 
+from prompts.actions.drafts import keep_draft
 from prompts.actions.versions import create_prompt, save_version
 from prompts.models import Prompt
+from prompts.reading import find_version
 from tests.pages.conftest import Demo, Visit, accessible, fits, signed_in
 
 COMPARE = "/p/demo/compare/support/refund-answer/"
@@ -94,6 +96,26 @@ def test_line_ends_blanks_and_equal_versions(demo: Demo) -> None:
     assert "Only line ends, blanks or signs differ." in ends
     assert "Nothing differs." in page_of(demo, f"{path}?from=1&to=3")
     assert "added: </span>·<wbr></ins>" in page_of(demo, f"{path}?from=1&to=2&spaces=shown")
+
+
+def test_roles_and_whole_messages_are_counted(demo: Demo) -> None:
+    ada = demo.principal("ada")
+    first = [{"role": "user", "content": "Be kind to them."}]
+    prompt, _ = create_prompt(by=ada, name="test/roles", content=first)
+    content = [{"role": "system", "content": "Be kind to them."}, {"role": "user", "content": "One order"}]
+    save_version(by=ada, prompt=prompt, content=content)
+    shown = page_of(demo, "/p/demo/compare/test/roles/?from=1&to=2")
+    assert "2 words added, 1 message added, 1 role changed." in shown
+
+
+def test_a_draft_that_cannot_be_saved_yet_is_compared_as_it_is_typed(demo: Demo) -> None:
+    prompt = Prompt.objects.get(name="support/greeting")
+    columns = {"source": "Hello {{ unfinished", "variables": "[]", "config": "", "message": ""}
+    keep_draft(by=demo.principal("ada"), prompt=prompt, columns=columns, base=find_version(prompt, None), seen=None)
+    shown = page_of(demo, "/p/demo/compare/support/greeting/?from=live&to=draft")
+    assert "Your draft cannot be saved yet" in shown
+    assert "unfinished" in shown
+    assert "no longer used" not in shown
 
 
 def test_what_people_wrote_is_never_markup(visit: Visit, demo: Demo) -> None:

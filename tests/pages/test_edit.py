@@ -372,6 +372,31 @@ def test_what_looks_wrong_is_told_and_mended(demo: Demo) -> None:
     assert Draft.objects.get().source == text.replace("\u200b", "")
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {},
+        {"text": []},
+        {"text": ["x"], "role": ["system"], "ends": []},
+        {"act": "up:99", "text": ["x"], "role": ["no role"]},
+        {"act": "remove:0"},
+        {"act": "use:"},
+        {"act": "declare:{{x}}", "seen": "never", "base": "-1"},
+        {"act": "save", "base": "9" * 30, "text": ["x"], "role": ["user"]},
+        {"v-name": ["x"] * 3, "v-type": ["evil"] * 3, "s-name": ["x"], "text": ["\ud7ff"], "config": "[" * 5000},
+        {"text": ["a\0b"], "role": ["user"]},
+        {"message": "x" * 2_000_000, "text": ["x"], "role": ["user"]},
+    ],
+    ids=range(11),
+)
+def test_a_form_that_no_page_sends_breaks_nothing(demo: Demo, odd: dict[str, Any]) -> None:
+    client, before = signed_in(demo.people["ada"]), newest("support/refund-answer").number
+    for path in (REFUND, GREETING, "/p/demo/prompts/new/"):
+        assert client.post(path, odd).status_code in (200, 302, 400, 403, 409, 413, 422), path
+        assert client.get(path).status_code == 200, path
+    assert newest("support/refund-answer").number == before
+
+
 def test_the_number_of_queries_does_not_grow(demo: Demo) -> None:
     ada, client, asked = demo.principal("ada"), signed_in(demo.people["ada"]), []
     prompt, _ = create_prompt(by=ada, name="test/many", content=[{"role": "user", "content": "x"}])
