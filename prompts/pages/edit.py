@@ -131,7 +131,7 @@ class EditPage(Editor):
             seen=draft.updated_at if draft and act == "mine" else _moment(form.get("seen", "")),
         )
         if act == "save":
-            return self._save(prompt, typed, _base(form))
+            return self._save(prompt, typed, _base(form) or 0)
         sample = plain(form.get("new-sample" if act == "sample" else "sample", ""))
         keep_sample(by=self.principal, prompt=prompt, name=sample, values=_values(form))
         query = QueryDict(mutable=True)
@@ -140,7 +140,7 @@ class EditPage(Editor):
             query["message"] = str(hand)
         return HttpResponseRedirect(f"{here}?{query.urlencode()}" if query else here)
 
-    def _save(self, prompt: Prompt, typed: Typed, base: int | None) -> HttpResponse:
+    def _save(self, prompt: Prompt, typed: Typed, base: int) -> HttpResponse:
         seen = lint.look_at(typed, self.principal)
         for refusal in seen.refusals:
             raise refusal

@@ -191,7 +191,7 @@ class Typed:
 
     def likely(self, name: str) -> str:
         """The declared variable that was probably meant."""
-        close = difflib.get_close_matches(name, [row.name for row in self.rows], n=1, cutoff=0.6)
+        close = difflib.get_close_matches(name, [row.name for row in self.rows], n=1, cutoff=0.5)
         return close[0] if close else ""
 
 
