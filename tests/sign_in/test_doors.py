@@ -1,0 +1,328 @@
+"""The pages about signing in as somebody sees them who should not get in: every address, every trick."""
+
+import re
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.hashers import identify_hasher
+from django.core.management import call_command
+from django.test import Client, override_settings
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from accounts.actions.members import create_user
+from accounts.models import ResetLetter, SignInFailures, User
+from accounts.reset_letters import message, send_letters
+from events.models import Event
+from tests.personas import Team
+from tests.sign_in.conftest import (
+    ACCOUNT,
+    CONFIRM,
+    PASSWORD,
+    SIGN_IN,
+    App,
+    age,
+    factors,
+    give_code,
+    is_signed_in,
+    kinds,
+    sign_in,
+    signed_in,
+)
+
+FORGOTTEN = "/accounts/password/forgotten/"
+NEW = "another long enough word"
+# What each address answers to nobody, to whoever waits with a right password for the code, and to whoever signed in.
+IN, OUT = "to the sign-in", "open"
+ROUTES = {
+    "": (IN, IN, 200),
+    "sign-in/": (OUT, "to the code", 302),
+    "sign-in/code/": (IN, OUT, 302),
+    "sign-out/": (IN, IN, 200),
+    "confirm/": (IN, IN, 200),
+    "password/": (IN, IN, 200),
+    "password/forgotten/": (OUT, OUT, 200),
+    "password/forgotten/sent/": (OUT, OUT, 200),
+    r"^password/new/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>[-\w]+)/$": (OUT, OUT, 200),
+    "second-factor/add/": (IN, IN, 302),
+    "second-factor/remove/": (IN, IN, 200),
+    "second-factor/codes/": (IN, IN, 200),
+    "sessions/end/": (405, 405, 405),
+}
+
+
+def routes(patterns: list[Any], prefix: str = "") -> Iterator[str]:
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern.url_patterns, route)
+        elif isinstance(pattern, URLPattern):
+            yield route
+
+
+def test_every_address_is_listed_and_answers_as_listed(app: App) -> None:
+    found = {route.removeprefix("accounts/") for route in routes(get_resolver().url_patterns) if "accounts/" in route}
+    found -= {route for route in found if route.startswith("admin/")}
+    assert found == set(ROUTES)
+    waiting = Client()
+    sign_in(waiting)
+    for column, client in enumerate((Client(), waiting, signed_in(code=app.code()))):
+        for route, expected in ROUTES.items():
+            path = "/accounts/" + ("password/new/3-abc-def/" if route.startswith("^") else route)
+            answer = client.get(path)
+            wanted = expected[column]
+            if wanted == IN:
+                assert answer["Location"].startswith(SIGN_IN), (path, column)
+            elif wanted == "to the code":
+                assert answer["Location"] == "/accounts/sign-in/code/"
+            else:
+                assert answer.status_code == (200 if wanted == OUT else wanted), (path, column, answer)
+                assert answer.status_code != 200 or "no-store" in answer["Cache-Control"]
+
+
+@pytest.mark.parametrize("path", ["signup", "email", "login", "2fa", "confirm-email", "login/code", "social/signup", "inactive"])
+def test_nobody_signs_up_and_nothing_else_of_allauth_is_there(team: Team, path: str) -> None:
+    before = User.objects.count()
+    client = Client()
+    for slash in ("", "/"):
+        for answer in (client.get(f"/accounts/{path}{slash}"), client.post(f"/accounts/{path}{slash}", {
+            "email": "mallory@evil.example", "password1": NEW, "password2": NEW,
+        })):
+            assert answer.status_code == 404
+    assert User.objects.count() == before
+    assert "sign up" not in client.get(SIGN_IN).content.decode().lower()
+
+
+EVIL = (
+    "//evil.example", "https://evil.example/", "http:evil.example", "/\\evil.example", "\\\\evil.example", "///evil.example",
+    "javascript:alert(1)", "https:///evil.example", " //evil.example", "/%09//evil.example/..//\t//evil", "\t//evil.example",
+    "http://testserver@evil.example/", "//testserver.evil.example", "https://testserver/admin/",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("url", EVIL)
+def test_nobody_is_led_elsewhere(app: App, team: Team, url: str) -> None:
+    def leads_home(answer: Any) -> bool:
+        # A browser takes a path for another host when it begins with two slashes of either kind.
+        return answer.status_code == 302 and re.match(r"/(?![/\\\t\n\r])", answer["Location"]) is not None
+
+    client = Client()
+    assert leads_home(sign_in(client, "ada@shop.example", next=url))
+    assert leads_home(client.get(f"{SIGN_IN}", {"next": url})), "already signed in"
+    assert leads_home(client.post(CONFIRM, {"password": PASSWORD, "next": url}))
+    assert leads_home(client.get("/admin/login/", {"next": url})) or client.get("/admin/login/").status_code == 403
+    assert leads_home(client.post("/accounts/sign-out/", {"next": url}))
+    client = Client()
+    assert leads_home(sign_in(client, next=url))
+    assert leads_home(give_code(client, app.code()))
+    assert leads_home(Client().get("/admin/login/", {"next": url}))
+
+
+def test_a_path_of_this_server_is_led_to(app: App) -> None:
+    client = Client()
+    sign_in(client, next="/docs/errors?x=1#y")
+    assert give_code(client, app.code())["Location"] == "/docs/errors?x=1#y"
+
+
+def test_known_and_unknown_switched_off_and_passwordless_are_answered_alike(app: App, team: Team) -> None:
+    User.objects.filter(email="ben@shop.example").update(is_active=False)
+    team.cleo.user.set_unusable_password()
+    team.cleo.user.save()
+    told = set()
+    for email in ("emil", "ada", "nobody", "ben", "cleo"):
+        answer = sign_in(Client(), f"{email}@shop.example", "wrong")
+        shown = re.sub(r'(value|nonce)="[^"]*"', "", answer.content.decode())
+        told.add((answer.status_code, shown))
+    assert len(told) == 1
+
+
+@override_settings(PASSWORD_HASHERS=settings.PASSWORD_HASHERS)
+def test_and_take_about_as_long(team: Team) -> None:
+    """By the real hasher: the quicker half of interleaved tries."""
+    user = create_user(email="ada@shop.example", password=PASSWORD)
+    assert identify_hasher(user.password).algorithm == "argon2"
+    assert "$argon2id$" in user.password
+    User.objects.filter(email="ben@shop.example").update(password="!")
+    times: dict[str, list[float]] = {"ada": [], "nobody": [], "ben": []}
+    for _ in range(6):
+        for name, taken in times.items():
+            SignInFailures.objects.all().delete()
+            begun = time.perf_counter()
+            sign_in(Client(), f"{name}@shop.example", "wrong")
+            taken.append(time.perf_counter() - begun)
+    means = {name: statistics.mean(sorted(taken)[:3]) for name, taken in times.items()}
+    assert max(means.values()) / min(means.values()) < 1.6, means
+
+
+def test_every_form_needs_its_csrf_token(app: App) -> None:
+    client = Client(enforce_csrf_checks=True)
+    cookie = client.get(SIGN_IN).cookies["csrftoken"].value
+    login = {"login": "emil@shop.example", "password": PASSWORD}
+    assert client.post(SIGN_IN, login).status_code == 403
+    assert client.post(SIGN_IN, login, headers={"X-Requested-With": "XMLHttpRequest"}).status_code == 403
+    headers = {"X-CSRFToken": cookie}
+    assert client.post(SIGN_IN, login, headers=headers).status_code == 302
+    assert client.post("/accounts/sign-in/code/", {"code": app.code()}).status_code == 403
+    assert client.post("/accounts/sign-in/code/", {"code": app.code()}, headers=headers).status_code == 302
+    assert client.cookies["csrftoken"].value != cookie, "a sign-in takes a new token"
+    for path in ("confirm", "sign-out", "password", "password/forgotten", "second-factor/remove", "second-factor/codes",
+                 "sessions/end"):
+        assert client.post(f"/accounts/{path}/").status_code == 403, path
+    assert client.post("/admin/logout/").status_code == 403
+    assert is_signed_in(client)
+    assert factors(User.objects.get(email="emil@shop.example"))
+
+
+def test_nothing_is_answered_as_json(team: Team) -> None:
+    for headers in ({"X-Requested-With": "XMLHttpRequest"}, {"Accept": "application/json"}):
+        answer = Client(headers=headers).post(SIGN_IN, {"login": "emil@shop.example", "password": "wrong"})
+        assert answer["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("typed", ["\0", "x" * 100_000, "ada@shop.example\r\nBcc: all@shop.example", "é@shop.example", "'"])
+def test_odd_input_is_refused_without_a_fault(team: Team, typed: str) -> None:
+    with override_settings(SENDS_MAIL=True):
+        for path, field in ((SIGN_IN, "login"), (FORGOTTEN, "email")):
+            answer = Client().post(path, {field: typed, "password": typed})
+            assert answer.status_code in (200, 302), (path, answer)
+    assert not ResetLetter.objects.exists()
+
+
+def test_pages_run_under_the_strict_policy(app: App) -> None:
+    client = signed_in(code=app.code())
+    new = signed_in("ada@shop.example")
+    pages = [
+        *(Client().get(path) for path in (SIGN_IN, FORGOTTEN, "/accounts/password/new/3-abc-def/")),
+        *(client.get(path) for path in (ACCOUNT, CONFIRM, "/accounts/password/", "/accounts/sign-out/",
+                                        "/accounts/second-factor/remove/", "/accounts/second-factor/codes/")),
+        client.post("/accounts/second-factor/codes/"),
+        new.get("/accounts/second-factor/add/"),
+        new.get("/admin/", follow=True),
+    ]
+    for answer in pages:
+        text = answer.content.decode()
+        policy = answer["Content-Security-Policy"]
+        assert "unsafe" not in policy
+        assert "data:" not in policy
+        assert not re.search(r"\sstyle=|\son\w+=|<style|javascript:|src=\"data:", text), answer.request["PATH_INFO"]
+        assert not re.search(r"<script(?![^>]*src=)", text)
+        assert '<html lang="en">' in text
+        assert len(re.findall("<h1", text)) == 1
+        for name in re.findall(r'<input id="(\w+)"', text):
+            assert f'<label for="{name}">' in text
+
+
+# --- A new password ----------------------------------------------------------------------------------------------------
+def link(user: User) -> str:
+    found = re.search(r"https?://[^/\s]+(\S+)", str(message(user).body))
+    assert found
+    return found[1]
+
+
+def test_without_a_mail_server_the_page_says_who_helps(team: Team) -> None:
+    for answer in (Client().get(FORGOTTEN), Client().post(FORGOTTEN, {"email": "ada@shop.example"})):
+        assert "manage.py changepassword" in answer.content.decode()
+    assert not ResetLetter.objects.exists()
+
+
+def test_a_letter_goes_to_whoever_is_there_and_the_page_does_not_say(team: Team) -> None:
+    User.objects.filter(email="ben@shop.example").update(is_active=False)
+    backend = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
+    with override_settings(SENDS_MAIL=True, MAILERS=backend):
+        told = set()
+        for email in ("ADA@shop.example", "nobody@shop.example", "ben@shop.example", "Ada@Shop.example"):
+            answer = Client().post(FORGOTTEN, {"email": email})
+            told.add((answer.status_code, answer["Location"], answer.content))
+        assert len(told) == 1
+        send_letters()
+        from django.core import mail
+
+        assert [letter.to for letter in mail.outbox] == [["ada@shop.example"]]
+        assert not ResetLetter.objects.exists()
+
+
+def test_letters_cannot_be_asked_for_without_end(team: Team) -> None:
+    with override_settings(SENDS_MAIL=True):
+        for _ in range(10):
+            assert Client().post(FORGOTTEN, {"email": "ada@shop.example"}).status_code == 302
+        SignInFailures.objects.exclude(until=None).update(failures=15)
+        Client().post(FORGOTTEN, {"email": "ada@shop.example"})
+        answer = Client().post(FORGOTTEN, {"email": "ada@shop.example"})
+        assert answer.status_code in (302, 429)
+        assert SignInFailures.objects.get().failures >= 12
+    assert is_signed_in(signed_in("ada@shop.example")), "and nobody waits for that when signing in"
+
+
+def test_a_link_sets_one_password_and_then_none(app: App, team: Team) -> None:
+    here = signed_in(code=app.code())
+    team.emil.user.refresh_from_db()
+    path = link(team.emil.user)
+    client = Client()
+    form = client.get(path)["Location"]
+    assert path.split("-", 1)[1] not in form, "the key does not stay in the address"
+    assert client.get(form).status_code == 200
+    assert client.post(form, {"password1": "short", "password2": "short"}).status_code == 200
+    assert client.post(form, {"password1": NEW, "password2": NEW})["Location"] == SIGN_IN
+    assert not is_signed_in(client)
+    assert not is_signed_in(here)
+    assert kinds()[-2:] == ["password.changed", "session.ended"]
+    for again in (client.post(form, {"password1": PASSWORD, "password2": PASSWORD}), Client().get(path)):
+        assert "does not work any more" in again.content.decode()
+    sign_in(client, password=NEW)
+    assert not is_signed_in(client), "the second factor stands"
+    assert give_code(client, app.code(1)).status_code == 302
+    assert is_signed_in(client)
+
+
+def test_a_link_ends_with_a_sign_in_with_time_and_with_another_address(team: Team) -> None:
+    ada = team.ada.user
+    path = link(ada)
+    signed_in("ada@shop.example")
+    assert Client().get(path).status_code == 200, "last_login moved"
+    ada.refresh_from_db()
+    path = link(ada)
+    with override_settings(PASSWORD_RESET_TIMEOUT=-1):
+        assert Client().get(path).status_code == 200
+    User.objects.filter(pk=ada.pk).update(email="ada@elsewhere.example")
+    assert Client().get(path).status_code == 200
+    User.objects.filter(pk=ada.pk).update(email="ada@shop.example")
+    assert Client().get(path).status_code == 302
+
+
+# --- What an operator does ---------------------------------------------------------------------------------------------
+def test_an_operator_removes_a_lost_factor(app: App, team: Team, capsys: pytest.CaptureFixture[str]) -> None:
+    client = signed_in(code=app.code())
+    call_command("remove_second_factor", "EMIL@shop.example")
+    assert "password alone" in capsys.readouterr().out
+    assert not is_signed_in(client)
+    assert is_signed_in(signed_in())
+    told = list(Event.objects.filter(project_id=0).order_by("pk").values_list("kind", "actor_kind", "subject_id"))
+    emil = team.emil.user.pk
+    assert told[2:4] == [("factor.removed", "system", emil), ("session.ended", "system", emil)]
+    call_command("remove_second_factor", "emil@shop.example")
+    assert "has no second factor" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        call_command("remove_second_factor", "nobody@shop.example")
+
+
+def test_the_chain_of_sign_ins_is_verified(app: App, team: Team, capsys: pytest.CaptureFixture[str]) -> None:
+    signed_in(code=app.code())
+    call_command("verify")
+    assert "accounts  ok      chain of events" in capsys.readouterr().out
+
+
+def test_grave_acts_take_a_sign_in_through_the_pages(app: App, team: Team) -> None:
+    """The whole way: refused with the address to go to, proved anew there by both, and then let through."""
+    client = signed_in(code=app.code())
+    asked = {"name": "x", "scopes": ["prompts:read"]}
+    project = {"PromptForge-Project": "shop"}
+    age(client, 301)
+    refused = client.post("/api/v1/api-keys", asked, content_type="application/json", headers=project)
+    assert refused.status_code == 403
+    assert refused.json()["code"] == "reauthentication_required"
+    client.post(refused.json()["url"], {"password": PASSWORD, "code": app.code(1)})
+    made = client.post("/api/v1/api-keys", asked, content_type="application/json", headers=project)
+    assert made.status_code == 201
