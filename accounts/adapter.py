@@ -2,7 +2,7 @@
 
 import base64
 import time
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -22,22 +22,17 @@ from qrcode import QRCode
 
 from accounts.actions.sign_in import end_sessions, set_password, tell_sign_in
 from accounts.models import User
-from accounts.second_factor import has_second_factor
+from accounts.second_factor import password_was_right
 from accounts.sessions import note_beginning
-from accounts.sign_in import FIVE_MINUTES, SIGNED_IN_AT, counted_guess, signed_in_within
-from accounts.sign_in_limits import half_succeeded, succeeded
+from accounts.sign_in import FIVE_MINUTES, SIGNED_IN_AT, counted_guess, failed, signed_in_within
 from promptforge.lib import sealing
 
-_PASSWORD_PROVED = "password_proved"
+_PROVED = "password_proved"
 _PLACE = "mfa_authenticator:secret"
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
-    error_messages = DefaultAccountAdapter.error_messages | {
-        "email_password_mismatch": "E-mail and password do not match.",
-        "enter_current_password": "This is not your present password.",
-        "invalid_password_reset": "This link was used already, or is older than an hour.",
-    }
+    """Its words for what goes wrong are in our forms and templates."""
 
     def is_ajax(self, request: HttpRequest) -> bool:
         """No: allauth would answer forms as JSON, a second door for the same things."""
@@ -54,21 +49,22 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def get_login_stages(self) -> list[str]:
         return ["allauth.mfa.stages.AuthenticateStage"]
 
-    def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> User:
         counted = counted_guess(request, credentials["email"])
         user: Any = authenticate(request, **credentials)
-        if user is not None:
-            (half_succeeded if has_second_factor(user) else succeeded)(counted)
-        return user
+        if user is None:
+            raise failed("E-mail and password do not match.", counted)
+        password_was_right(user, counted)
+        return cast("User", user)
 
     def pre_login(self, request: HttpRequest, user: User, **_: Any) -> None:
         """The password was right. A key of a session that somebody else knew beforehand is worth nothing from here."""
         request.session.cycle_key()
-        request.session[_PASSWORD_PROVED] = user.get_session_auth_hash()
+        request.session[_PROVED] = user.get_session_auth_hash()
 
     def login(self, request: HttpRequest, user: User) -> None:
         """Everything that is asked for was right, unless the password was replaced while the code was waited for."""
-        proved = request.session.pop(_PASSWORD_PROVED, "")
+        proved = request.session.pop(_PROVED, "")
         if not user.is_active or not constant_time_compare(proved, user.get_session_auth_hash()):
             raise ImmediateHttpResponse(HttpResponseRedirect(reverse("account_login")))
         steps = get_authentication_records(request, user)
@@ -84,7 +80,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         super().logout(request)
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:
-        return reverse("admin:index" if request.user.is_staff else "account")  # type: ignore[union-attr]
+        return reverse("admin:index" if request.user.is_staff else "account")
 
     # --- A sign-in that is recent enough -----------------------------------------------------------------------------
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
@@ -99,10 +95,6 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
-    error_messages = DefaultMFAAdapter.error_messages | {
-        "incorrect_code": "This is not a present code, or it was used already. Wait for the next one.",
-    }
-
     def encrypt(self, text: str) -> str:
         return base64.b64encode(sealing.seal(text, _PLACE)).decode()
 
@@ -113,7 +105,7 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
         return f"PromptForge {urlsplit(settings.ORIGIN).netloc}"
 
     def build_totp_svg(self, url: str) -> SafeString:
-        """The code that the app reads, dark on light in every theme: a picture in the page, for no `data:` is loaded."""
+        """The code that the app reads, dark on light in every theme; drawn into the page, which loads no `data:`."""
         code = QRCode(border=4)
         code.add_data(url)
         rows = code.get_matrix()

@@ -9,12 +9,21 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 
 from accounts.models import User
+from accounts.sign_in_limits import Counted, half_succeeded, succeeded
 
 LAST_COUNTER = "last_counter"
 
 
 def has_second_factor(user: User | AnonymousUser) -> bool:
-    return Authenticator.objects.filter(user_id=user.pk, type=Authenticator.Type.TOTP).exists()
+    return bool(Authenticator.objects.filter(user_id=user.pk, type=Authenticator.Type.TOTP).exists())
+
+
+def password_was_right(user: User, counted: Counted) -> None:
+    """A right password ends the count of an account's failures only where nothing else is asked for.
+
+    Otherwise whoever has the password could begin anew after every few guesses of a code.
+    """
+    (half_succeeded if has_second_factor(user) else succeeded)(counted)
 
 
 def counter_of(secret: str, code: str, after: int = -1) -> int | None:

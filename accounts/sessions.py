@@ -22,8 +22,8 @@ class SessionStore(DatabaseStore):
     def get_model_class(cls) -> type[Session]:
         return Session
 
-    def create_model_instance(self, data: Any) -> Session:
-        row: Session = super().create_model_instance(data)
+    def create_model_instance(self, data: Any) -> Any:
+        row: Any = super().create_model_instance(data)
         row.user_id = data.get(SESSION_KEY)
         if began := data.get(BEGAN):
             row.began_at = datetime.fromisoformat(began["at"])
@@ -31,7 +31,7 @@ class SessionStore(DatabaseStore):
         return row
 
     def _get_session_from_db(self) -> Session | None:
-        row: Session | None = super()._get_session_from_db()
+        row: Session | None = super()._get_session_from_db()  # type: ignore[misc]  # the stubs leave it out
         if row is not None and row.user_id is not None and row.seen_at < timezone.now() - EXACT_TO:
             Session.objects.filter(pk=row.pk).update(seen_at=timezone.now())
         return row

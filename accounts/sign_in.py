@@ -11,10 +11,11 @@ from promptforge.lib.errors import DomainError
 
 SIGNED_IN_AT = "signed_in_at"
 FIVE_MINUTES, TWELVE_HOURS = 300, 12 * 3600
+SAID_FROM = 5
 
 
 def signed_in_within(request: HttpRequest, seconds: int) -> bool:
-    return time.time() - request.session.get(SIGNED_IN_AT, 0) <= seconds
+    return bool(time.time() - request.session.get(SIGNED_IN_AT, 0) <= seconds)
 
 
 def require_recent_sign_in(request: HttpRequest, seconds: int = FIVE_MINUTES) -> None:
@@ -38,3 +39,11 @@ def counted_guess(request: HttpRequest, email: str, what: str = "") -> Counted:
             params={"seconds": counted.waits},
         )
     return counted
+
+
+def failed(sentence: str, counted: Counted) -> forms.ValidationError:
+    """What is said of a wrong guess; and towards the end how many are left, of an account that is not there too."""
+    if 0 < counted.left <= SAID_FROM:
+        tries = "One try is" if counted.left == 1 else f"{counted.left} tries are"
+        sentence += f" {tries} left before a pause."
+    return forms.ValidationError(sentence)

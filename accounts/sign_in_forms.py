@@ -4,13 +4,12 @@ from typing import Any
 
 from allauth.account.forms import ChangePasswordForm, ResetPasswordForm
 from allauth.core import context
-from allauth.mfa.adapter import get_adapter as get_factor_adapter
 from allauth.mfa.base.forms import AuthenticateForm
 from django import forms
 
 from accounts.models import ResetLetter, User
-from accounts.second_factor import counter_of, has_second_factor, use_code
-from accounts.sign_in import counted_guess
+from accounts.second_factor import counter_of, has_second_factor, password_was_right, use_code
+from accounts.sign_in import counted_guess, failed
 from accounts.sign_in_limits import succeeded
 
 
@@ -22,7 +21,7 @@ class CodeForm(AuthenticateForm):  # type: ignore[misc]
         counted = counted_guess(context.request, self.user.email)
         self.authenticator = use_code(self.user, code)
         if self.authenticator is None:
-            raise get_factor_adapter().validation_error("incorrect_code")
+            raise failed("This is not a present code, or it was used already. Wait for the next one.", counted)
         succeeded(counted)
         return code
 
@@ -46,11 +45,8 @@ class ConfirmForm(forms.Form):
         counted = counted_guess(context.request, self.user.email)
         right = self.user.check_password(given["password"])
         if not right or ("code" in self.fields and use_code(self.user, given["code"]) is None):
-            raise forms.ValidationError(
-                "Password and code do not match, or the code was used already."
-                if "code" in self.fields
-                else "This is not your password."
-            )
+            both = "Password and code do not match, or the code was used already."
+            raise failed(both if "code" in self.fields else "This is not your password.", counted)
         succeeded(counted)
         return given
 
@@ -60,8 +56,10 @@ class ChangeForm(ChangePasswordForm):  # type: ignore[misc]
 
     def clean_oldpassword(self) -> str:
         counted = counted_guess(context.request, self.user.email)
-        password: str = super().clean_oldpassword()
-        succeeded(counted)
+        password: str = self.cleaned_data["oldpassword"]
+        if not self.user.check_password(password):
+            raise failed("This is not your present password.", counted)
+        password_was_right(self.user, counted)
         return password
 
 

@@ -1,4 +1,4 @@
-"""How many sign-ins failed, per account and per network: counted ahead of password and code, so that no burst slips by."""
+"""How many sign-ins failed, per account and per network: counted ahead of the guess, so that no burst slips by."""
 
 import ipaddress
 import math
@@ -25,6 +25,7 @@ class Counted(NamedTuple):
     network: str | None
     untils: Mapping[str, datetime]
     waits: int
+    left: int  # how many more may fail before one waits
 
 
 def begin(email: str, address: str, what: str = "") -> Counted:
@@ -37,15 +38,16 @@ def begin(email: str, address: str, what: str = "") -> Counted:
         rows = [_locked(digest) for digest in sorted(filter(None, (account, network)))]
         now = rows[0].now  # type: ignore[attr-defined]
         waits = max((math.ceil((row.until - now).total_seconds()) for row in rows if row.until), default=0)
-        untils = {}
+        untils, left = {}, FREE
         for row in rows:
             row.failures = 1 if row.at < now - FORGOTTEN else row.failures + 1
             row.at = now
             if waits <= 0 and row.failures >= FREE:
                 untils[row.digest] = now + timedelta(seconds=min(2 ** min(row.failures - FREE, 20), LONGEST))
                 row.until = untils[row.digest]
+            left = min(left, max(FREE - row.failures, 0))
             row.save()
-    return Counted(account, network, untils, max(waits, 0))
+    return Counted(account, network, untils, max(waits, 0), left)
 
 
 def succeeded(counted: Counted) -> None:
@@ -55,10 +57,7 @@ def succeeded(counted: Counted) -> None:
 
 
 def half_succeeded(counted: Counted) -> None:
-    """The password was right and the second factor is still asked for: this try counts as none, earlier ones stay.
-
-    Otherwise whoever has the password could begin anew after every few guesses of a code.
-    """
+    """The password was right and the second factor is still asked for: this try counts as none, earlier ones stay."""
     _give_back(counted, counted.account)
     _give_back(counted, counted.network)
 
@@ -66,7 +65,7 @@ def half_succeeded(counted: Counted) -> None:
 def _give_back(counted: Counted, digest: str | None) -> None:
     row = SignInFailures.objects.filter(digest=digest)
     row.update(failures=Greatest(F("failures") - 1, 0))
-    if digest in counted.untils:
+    if digest is not None and digest in counted.untils:
         row.filter(until=counted.untils[digest]).update(until=None)
 
 

@@ -3,14 +3,13 @@
 from typing import Any
 
 from django.urls import path, re_path
-from django.urls.resolvers import URLPattern
 from django.views.decorators.cache import never_cache
 from django.views.generic import TemplateView
 
 from accounts import views
 
 
-def _page(route: str, view: Any, name: str) -> URLPattern:
+def _page(route: str, view: Any, name: str) -> Any:
     return path(route, never_cache(view), name=name)
 
 

@@ -55,7 +55,7 @@ class Limited:
         return response
 
 
-# --- Signing in and out ------------------------------------------------------------------------------------------------
+# --- Signing in and out ----------------------------------------------------------------------------------------------
 class SignIn(Limited, LoginView):  # type: ignore[misc]
     """E-mail and password."""
 
@@ -107,7 +107,7 @@ def admin_door(request: HttpRequest) -> HttpResponse:
     return redirect(onward) if user.is_staff else render(request, "account/no_admin.html", status=403)
 
 
-# --- Password ----------------------------------------------------------------------------------------------------------
+# --- Password --------------------------------------------------------------------------------------------------------
 class ChangePassword(Limited, PasswordChangeView):  # type: ignore[misc]
     form_class = ChangeForm
     success_url = reverse_lazy("account")
@@ -141,7 +141,7 @@ class NewPassword(PasswordResetFromKeyView):  # type: ignore[misc]
         return response
 
 
-# --- Account -----------------------------------------------------------------------------------------------------------
+# --- Account ---------------------------------------------------------------------------------------------------------
 @require_safe
 @login_required
 def account(request: HttpRequest) -> HttpResponse:
@@ -174,7 +174,7 @@ def end(request: HttpRequest) -> HttpResponse:
     return redirect("account")
 
 
-# --- Second factor -----------------------------------------------------------------------------------------------------
+# --- Second factor ---------------------------------------------------------------------------------------------------
 class AddFactor(Limited, ActivateTOTPView):  # type: ignore[misc]
     form_class = AddFactorForm
 

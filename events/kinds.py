@@ -44,7 +44,7 @@ class EventKind(models.TextChoices):
     WEBHOOK_REMOVED = "webhook.removed"
     SESSION_BEGUN = "session.begun"
     SESSION_ENDED = "session.ended"
-    PASSWORD_CHANGED = "password.changed"
+    PASSWORD_CHANGED = "password.changed"  # noqa: S105
     FACTOR_ADDED = "factor.added"
     FACTOR_REMOVED = "factor.removed"
     CODES_RENEWED = "codes.renewed"

@@ -76,7 +76,7 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
-ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 0  # the time of the sign-in in the session is the one clock (accounts/sign_in.py)
 ACCOUNT_RATE_LIMITS = MFA_RATE_LIMITS = False  # theirs count in a cache of each process, ours in PostgreSQL
 MFA_ADAPTER = "accounts.adapter.SecondFactorAdapter"

@@ -20,6 +20,7 @@ _SYSTEMS = (
     ("Linux", "Linux"),
 )
 
+
 class Session(AbstractBaseSession):
     """One browser's session; while somebody is signed in there, also who, from where and when it was used last."""
 

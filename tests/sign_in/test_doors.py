@@ -83,22 +83,32 @@ def test_every_address_is_listed_and_answers_as_listed(app: App) -> None:
                 assert answer.status_code != 200 or "no-store" in answer["Cache-Control"]
 
 
-@pytest.mark.parametrize("path", ["signup", "email", "login", "2fa", "confirm-email", "login/code", "social/signup", "inactive"])
+@pytest.mark.parametrize(
+    "path", ["signup", "email", "login", "2fa", "confirm-email", "login/code", "social/signup", "inactive"]
+)
 def test_nobody_signs_up_and_nothing_else_of_allauth_is_there(team: Team, path: str) -> None:
     before = User.objects.count()
     client = Client()
     for slash in ("", "/"):
-        for answer in (client.get(f"/accounts/{path}{slash}"), client.post(f"/accounts/{path}{slash}", {
-            "email": "mallory@evil.example", "password1": NEW, "password2": NEW,
-        })):
+        for answer in (
+            client.get(f"/accounts/{path}{slash}"),
+            client.post(
+                f"/accounts/{path}{slash}",
+                {
+                    "email": "mallory@evil.example",
+                    "password1": NEW,
+                    "password2": NEW,
+                },
+            ),
+        ):
             assert answer.status_code == 404
     assert User.objects.count() == before
     assert "sign up" not in client.get(SIGN_IN).content.decode().lower()
 
 
 EVIL = (
-    "//evil.example", "https://evil.example/", "http:evil.example", "/\\evil.example", "\\\\evil.example", "///evil.example",
-    "javascript:alert(1)", "https:///evil.example", " //evil.example", "/%09//evil.example/..//\t//evil", "\t//evil.example",
+    "//evil.example", "https://evil.example/", "http:evil.example", "/\\evil.example", "\\\\evil.example",
+    "///evil.example", "javascript:alert(1)", "https:///evil.example", " //evil.example", "\t//evil.example",
     "http://testserver@evil.example/", "//testserver.evil.example", "https://testserver/admin/",
 )  # fmt: skip
 
@@ -137,6 +147,12 @@ def test_known_and_unknown_switched_off_and_passwordless_are_answered_alike(app:
         shown = re.sub(r'(value|nonce)="[^"]*"', "", answer.content.decode())
         told.add((answer.status_code, shown))
     assert len(told) == 1
+    later = {
+        re.sub(r'(value|nonce)="[^"]*"', "", [sign_in(Client(), email, "wrong") for _ in range(5)][-1].content.decode())
+        for email in ("emil@shop.example", "nobody@shop.example")
+    }
+    assert len(later) == 1
+    assert "4 tries are left before a pause." in later.pop()
 
 
 @override_settings(PASSWORD_HASHERS=settings.PASSWORD_HASHERS)
@@ -168,8 +184,15 @@ def test_every_form_needs_its_csrf_token(app: App) -> None:
     assert client.post("/accounts/sign-in/code/", {"code": app.code()}).status_code == 403
     assert client.post("/accounts/sign-in/code/", {"code": app.code()}, headers=headers).status_code == 302
     assert client.cookies["csrftoken"].value != cookie, "a sign-in takes a new token"
-    for path in ("confirm", "sign-out", "password", "password/forgotten", "second-factor/remove", "second-factor/codes",
-                 "sessions/end"):
+    for path in (
+        "confirm",
+        "sign-out",
+        "password",
+        "password/forgotten",
+        "second-factor/remove",
+        "second-factor/codes",
+        "sessions/end",
+    ):
         assert client.post(f"/accounts/{path}/").status_code == 403, path
     assert client.post("/admin/logout/").status_code == 403
     assert is_signed_in(client)
@@ -182,7 +205,9 @@ def test_nothing_is_answered_as_json(team: Team) -> None:
         assert answer["Content-Type"].startswith("text/html")
 
 
-@pytest.mark.parametrize("typed", ["\0", "x" * 100_000, "ada@shop.example\r\nBcc: all@shop.example", "é@shop.example", "'"])
+@pytest.mark.parametrize(
+    "typed", ["\0", "x" * 100_000, "ada@shop.example\r\nBcc: all@shop.example", "é@shop.example", "'"]
+)
 def test_odd_input_is_refused_without_a_fault(team: Team, typed: str) -> None:
     with override_settings(SENDS_MAIL=True):
         for path, field in ((SIGN_IN, "login"), (FORGOTTEN, "email")):
@@ -196,8 +221,17 @@ def test_pages_run_under_the_strict_policy(app: App) -> None:
     new = signed_in("ada@shop.example")
     pages = [
         *(Client().get(path) for path in (SIGN_IN, FORGOTTEN, "/accounts/password/new/3-abc-def/")),
-        *(client.get(path) for path in (ACCOUNT, CONFIRM, "/accounts/password/", "/accounts/sign-out/",
-                                        "/accounts/second-factor/remove/", "/accounts/second-factor/codes/")),
+        *(
+            client.get(path)
+            for path in (
+                ACCOUNT,
+                CONFIRM,
+                "/accounts/password/",
+                "/accounts/sign-out/",
+                "/accounts/second-factor/remove/",
+                "/accounts/second-factor/codes/",
+            )
+        ),
         client.post("/accounts/second-factor/codes/"),
         new.get("/accounts/second-factor/add/"),
         new.get("/admin/", follow=True),
@@ -215,7 +249,7 @@ def test_pages_run_under_the_strict_policy(app: App) -> None:
             assert f'<label for="{name}">' in text
 
 
-# --- A new password ----------------------------------------------------------------------------------------------------
+# --- A new password --------------------------------------------------------------------------------------------------
 def link(user: User) -> str:
     found = re.search(r"https?://[^/\s]+(\S+)", str(message(user).body))
     assert found
@@ -292,7 +326,7 @@ def test_a_link_ends_with_a_sign_in_with_time_and_with_another_address(team: Tea
     assert Client().get(path).status_code == 302
 
 
-# --- What an operator does ---------------------------------------------------------------------------------------------
+# --- What an operator does -------------------------------------------------------------------------------------------
 def test_an_operator_removes_a_lost_factor(app: App, team: Team, capsys: pytest.CaptureFixture[str]) -> None:
     client = signed_in(code=app.code())
     call_command("remove_second_factor", "EMIL@shop.example")

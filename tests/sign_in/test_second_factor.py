@@ -198,7 +198,7 @@ def test_a_factor_that_was_removed_meanwhile_ends_the_waiting_sign_in(app: App, 
     assert is_signed_in(client)
 
 
-# --- Proving anew ------------------------------------------------------------------------------------------------------
+# --- Proving anew ----------------------------------------------------------------------------------------------------
 def test_confirming_takes_the_code_as_well(app: App) -> None:
     client = signed_in(code=app.code())
     age(client, 301)
@@ -226,7 +226,15 @@ def test_guesses_while_confirming_are_counted_too(app: App) -> None:
     assert sign_in(Client()).status_code == 429
 
 
-# --- Adding, renewing, removing ----------------------------------------------------------------------------------------
+def test_the_form_for_another_password_does_not_give_guesses_of_codes_back(app: App) -> None:
+    client = signed_in(code=app.code())
+    for _ in range(9):
+        client.post(CONFIRM, {"password": PASSWORD, "code": "000000"})
+    client.post("/accounts/password/", {"oldpassword": PASSWORD, "password1": "short", "password2": "short"})
+    assert SignInFailures.objects.get().failures == 9
+
+
+# --- Adding, renewing, removing --------------------------------------------------------------------------------------
 def test_adding_and_removing_takes_a_recent_sign_in(app: App, team: Team) -> None:
     client = signed_in(code=app.code())
     age(client, 301)
@@ -272,8 +280,9 @@ def test_adding_a_factor_ends_the_sessions_that_began_without_it(team: Team) -> 
 
 def test_recovery_codes_are_shown_once_and_end_with_new_ones(app: App, team: Team) -> None:
     client = signed_in(code=app.code())
-    assert not any(code[:5] in client.get(page).content.decode() for page in (ACCOUNT, CODES) for code in
-                   app.recovery_codes)
+    assert not any(
+        code[:5] in client.get(page).content.decode() for page in (ACCOUNT, CODES) for code in app.recovery_codes
+    )
     new = client.post(CODES).context["codes"]
     assert new[0][:5] not in client.get(CODES).content.decode()
     assert use_code(team.emil.user, app.recovery_codes[0]) is None
