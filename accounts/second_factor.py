@@ -6,10 +6,12 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from allauth.mfa.utils import decrypt
 from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts.models import User
 from accounts.sign_in_limits import Counted, half_succeeded, succeeded
+from promptforge.lib.sealing import Unsealable
 
 LAST_COUNTER = "last_counter"
 
@@ -41,14 +43,14 @@ def use_code(user: User, code: str) -> Authenticator | None:
 
     The row's lock makes two processes that get the same code decide one after the other.
     """
-    for factor in Authenticator.objects.select_for_update().filter(user=user).order_by("pk"):
-        if factor.type == Authenticator.Type.TOTP:
-            used = _use_totp(factor, code)
-        else:
-            used = RecoveryCodes(factor).validate_code(code)
-        if used:
-            factor.user = user
-            return factor
+    try:
+        for factor in Authenticator.objects.select_for_update().filter(user=user).order_by("pk"):
+            is_totp = factor.type == Authenticator.Type.TOTP
+            if _use_totp(factor, code) if is_totp else RecoveryCodes(factor).validate_code(code):
+                factor.user = user
+                return factor
+    except Unsealable as error:
+        raise ValidationError(f"{error} Ask your operator to remove your second factor.") from None
     return None
 
 

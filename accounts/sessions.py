@@ -1,6 +1,7 @@
 """Where sessions are stored: rows of `accounts.Session`, which know whose they are and when they were used last."""
 
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import Any
 
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
@@ -42,8 +43,15 @@ def note_beginning(request: HttpRequest) -> None:
     request.session[BEGAN] = {
         "at": timezone.now().isoformat(),
         "device": request.headers.get("User-Agent", "")[:200].replace("\0", ""),
-        "address": request.META.get("REMOTE_ADDR") or None,
+        "address": _address(request.META.get("REMOTE_ADDR", "")),
     }
+
+
+def _address(text: str) -> str | None:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return None  # a socket of this machine
 
 
 def sessions_of(user: User) -> list[Session]:

@@ -29,12 +29,21 @@ def require_recent_sign_in(request: HttpRequest, seconds: int = FIVE_MINUTES) ->
         )
 
 
-def counted_guess(request: HttpRequest, email: str, what: str = "") -> Counted:
-    """Count a guess before it is looked at, or refuse it, as a form does, while it has to wait."""
+def counted_guess(request: HttpRequest, email: str) -> Counted:
+    """Count a guess of a password or a code before it is looked at, or refuse it while it has to wait."""
+    return _counted(request, email, "", "Too many sign-ins failed.")
+
+
+def counted_letter(request: HttpRequest, email: str) -> None:
+    """Count a letter that is asked for, to whomever, or refuse it while it has to wait."""
+    _counted(request, email, "letter ", "Too many letters were asked for.")
+
+
+def _counted(request: HttpRequest, email: str, what: str, sentence: str) -> Counted:
     counted = begin(email, str(request.META.get("REMOTE_ADDR")), what)
     if counted.waits:
         raise forms.ValidationError(
-            "Too many sign-ins failed. Wait %(seconds)s seconds, then try again.",
+            f"{sentence} Wait {counted.waits} seconds, then try again.",
             code="rate_limited",
             params={"seconds": counted.waits},
         )

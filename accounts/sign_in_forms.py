@@ -9,7 +9,7 @@ from django import forms
 
 from accounts.models import ResetLetter, User
 from accounts.second_factor import counter_of, has_second_factor, password_was_right, use_code
-from accounts.sign_in import counted_guess, failed
+from accounts.sign_in import counted_guess, counted_letter, failed
 from accounts.sign_in_limits import succeeded
 
 
@@ -40,7 +40,7 @@ class ConfirmForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
-        if set(given) < set(self.fields):
+        if self.errors:
             return given
         counted = counted_guess(context.request, self.user.email)
         right = self.user.check_password(given["password"])
@@ -88,7 +88,7 @@ class LetterForm(ResetPasswordForm):  # type: ignore[misc]
 
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"]
-        counted_guess(context.request, email, "letter ")
+        counted_letter(context.request, email)
         return email
 
     def save(self, *_: Any, **__: Any) -> str:
