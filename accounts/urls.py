@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth.account.views import LogoutView
 from django.urls import path, re_path
 from django.views.decorators.cache import never_cache
 from django.views.generic import TemplateView
@@ -17,7 +18,7 @@ urlpatterns = [
     _page("", views.account, "account"),
     _page("sign-in/", views.SignIn.as_view(), "account_login"),
     _page("sign-in/code/", views.Code.as_view(), "mfa_authenticate"),
-    _page("sign-out/", views.SignOut.as_view(), "account_logout"),
+    _page("sign-out/", LogoutView.as_view(), "account_logout"),
     _page("confirm/", views.Confirm.as_view(), "account_reauthenticate"),
     _page("password/", views.ChangePassword.as_view(), "account_change_password"),
     _page("password/forgotten/", views.ForgottenPassword.as_view(), "account_reset_password"),

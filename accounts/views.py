@@ -8,7 +8,6 @@ from allauth.account.stages import LoginStage
 from allauth.account.utils import get_next_redirect_url
 from allauth.account.views import (
     LoginView,
-    LogoutView,
     PasswordChangeView,
     PasswordResetFromKeyView,
     PasswordResetView,
@@ -28,12 +27,7 @@ from django.urls import reverse, reverse_lazy
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.actions.sign_in import (
-    add_second_factor,
-    end_sessions,
-    remove_second_factor,
-    renew_recovery_codes,
-)
+from accounts.actions.sign_in import add_second_factor, end_sessions, remove_second_factor, renew_recovery_codes
 from accounts.second_factor import has_second_factor, recovery_codes_left
 from accounts.sessions import public_id, sessions_of
 from accounts.sign_in import SIGNED_IN_AT
@@ -92,10 +86,6 @@ class Confirm(Limited, ReauthenticateView):  # type: ignore[misc]
     def get_default_success_url(self) -> str:
         messages.success(self.request, "It is you. Go back to the page that asked, and send it again.")
         return reverse("account")
-
-
-class SignOut(LogoutView):  # type: ignore[misc]
-    """Signing out, by POST alone; and giving up a sign-in whose code is waited for."""
 
 
 def admin_door(request: HttpRequest) -> HttpResponse:
@@ -175,7 +165,7 @@ def end(request: HttpRequest) -> HttpResponse:
 
 
 # --- Second factor ---------------------------------------------------------------------------------------------------
-class AddFactor(Limited, ActivateTOTPView):  # type: ignore[misc]
+class AddFactor(ActivateTOTPView):  # type: ignore[misc]
     form_class = AddFactorForm
 
     def get_form_kwargs(self) -> dict[str, Any]:
