@@ -25,7 +25,6 @@ class PromptsPage(ProjectPage):
         if narrowed is everything:
             paginator.count = counts["all"]  # counted already
         page = paginator.get_page(request.GET.get("page"))
-        page.object_list = listing.rows(page.object_list)
         return self.show(
             "prompts/prompts.html",
             {
@@ -35,6 +34,7 @@ class PromptsPage(ProjectPage):
                 "folders": _tree(listing.folders(everything), asked["folder"]),
                 "tags": listing.tags(everything),
                 "page": page,
+                "rows": listing.rows(page.object_list),
                 "is_narrowed": any(asked[name] for name in ("q", "folder", "tag", "state")),
             },
             part="found",
