@@ -20,6 +20,7 @@ class PromptsPage(ProjectPage):
         asked = {name: request.GET.get(name, "").strip() for name in ("q", "folder", "tag", "state", "sort")}
         everything = Prompt.objects.visible_to(self.principal).filter(archived_at=None)
         counts = listing.counts(everything)
+        counted = listing.folders(everything)
         narrowed = self._narrowed(everything, asked)
         paginator = Paginator(narrowed, PER_PAGE)
         if narrowed is everything:
@@ -31,7 +32,8 @@ class PromptsPage(ProjectPage):
                 "asked": asked,
                 "counts": counts,
                 "filters": [(name, words, counts[name]) for name, (words, _) in listing.FILTERS.items()],
-                "folders": _tree(listing.folders(everything), asked["folder"]),
+                "folders": _tree(counted, asked["folder"]),
+                "tops": sum("/" not in path for path in counted),
                 "tags": listing.tags(everything),
                 "page": page,
                 "rows": listing.rows(page.object_list),
