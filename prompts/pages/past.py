@@ -103,7 +103,7 @@ def live_at(principal: Principal, prompts: QuerySet[Prompt], asked: Asked) -> Qu
     )
 
 
-def told(heads: list[Any]) -> list[Release]:
+def told(heads: list[Any]) -> list[Any]:
     """The rows behind `live_at`, each with `until` (None: it still counts) and `now`, the number that is live now."""
     following = Release.objects.filter(
         prompt=OuterRef("prompt"), channel=OuterRef("channel"), revision=OuterRef("revision") + 1

@@ -20,21 +20,23 @@ class PromptsPage(ProjectPage):
         asked = {name: request.GET.get(name, "").strip() for name in ("q", "folder", "tag", "state", "sort")}
         everything = Prompt.objects.visible_to(self.principal).filter(archived_at=None)
         counts = listing.counts(everything)
+        counted = listing.folders(everything)
         narrowed = self._narrowed(everything, asked)
         paginator = Paginator(narrowed, PER_PAGE)
         if narrowed is everything:
             paginator.count = counts["all"]  # counted already
         page = paginator.get_page(request.GET.get("page"))
-        page.object_list = listing.rows(page.object_list)
         return self.show(
             "prompts/prompts.html",
             {
                 "asked": asked,
                 "counts": counts,
                 "filters": [(name, words, counts[name]) for name, (words, _) in listing.FILTERS.items()],
-                "folders": _tree(listing.folders(everything), asked["folder"]),
+                "folders": _tree(counted, asked["folder"]),
+                "tops": sum("/" not in path for path in counted),
                 "tags": listing.tags(everything),
                 "page": page,
+                "rows": listing.rows(page.object_list),
                 "is_narrowed": any(asked[name] for name in ("q", "folder", "tag", "state")),
             },
             part="found",
