@@ -71,7 +71,7 @@ def test_every_verb_has_a_page(filled: Team, root: User, browser: Browser) -> No
             assert row is not None
             assert client.get(reverse(f"{name}_{verb.word}", args=[row.pk])).status_code == 200
             seen += 1
-    assert seen == 5 + 1 + 1 + 2 + 1 + 1 + 2 + 3
+    assert seen == 5 + 1 + 1 + 2 + 1 + 1 + 2 + 3 + 7 + 3
 
 
 @contextmanager
