@@ -139,7 +139,7 @@ class ReviewForm(AboutPromptForm):
         return sight(self.now, person)
 
     def _offer_decisions(self) -> None:
-        """Those that would not be refused, and why the others are not there. Another is still the action's to refuse."""
+        """Those that would not be refused, and why others are missing. If such a one is sent, the action refuses it."""
         person: Any = self.request.user
         by, base = Principal(person, self.row.prompt.project), self.row.base_version
         against = "nothing is live yet" if base is None else f"against version {base.number}"
@@ -162,8 +162,7 @@ class ReviewForm(AboutPromptForm):
         if done is None:
             # The page comes again with the promotion as it is now; what was typed stays, what was seen is this.
             del self.now
-            self.data = self.data.copy()
-            self.data["seen"] = self._sight
+            self.data = {**self.data.dict(), "seen": self._sight}  # type: ignore[attr-defined]  # no field of it is a list
         return done
 
     def do(self) -> Done:
@@ -189,7 +188,9 @@ class ApplyForm(AboutPromptForm):
     title, button = "Apply a promotion", "Apply now"
     permission = Permission.RELEASE
     decides = True
-    reason = Written(rows=2, required=False, max_length=2000, help_text="Left empty, the promotion's title stands there.")
+    reason = Written(
+        rows=2, required=False, max_length=2000, help_text="Left empty, the promotion's title stands there."
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -237,8 +238,8 @@ class RenewForm(AboutPromptForm):
     title, button = "Renew a promotion", "Renew it"
     permission = Permission.EDIT
     warning = (
-        "It is closed, and its successor compares the version with what is live now. Title and note come along, reviews "
-        "do not."
+        "It is closed, and its successor compares the version with what is live now. Title and note come along, "
+        "reviews do not."
     )
 
     def do(self) -> Done:

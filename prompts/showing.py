@@ -1,4 +1,4 @@
-"""What changed between two versions as a page shows it: words marked in place, and what nobody sees named where it stands.
+"""What changed between two versions as a page shows it: words marked, unseen characters named where they stand.
 
 Every text goes through `named` or `marked`, which escape it: hidden characters become chips that say what they are, so
 that none of them can turn or hide the page around it.
@@ -60,7 +60,7 @@ def changes(old_id: int | None, new_id: int) -> Changes:
         ("Includes", [_include(change) for change in diff["includes"]]),
     )
     return Changes(
-        summary=_summary(diff, old is None),
+        summary=_summary(diff) if old is not None else _first(diff),
         parts=list(_parts(diff["content"], None if old is None else old["content"], new["content"])),
         tables=[(name, rows) for name, rows in tables if rows],
     )
@@ -81,7 +81,9 @@ def marked(segments: Sequence[Segment], old: str, new: str) -> SafeString:
         if op == "equal":
             shown += _folded(text, b, after, head=index > 0, tail=index < len(segments) - 1)
         elif op == "delete":
-            shown.append(format_html('<del><i class="visually-hidden"> removed: </i>{}</del>', _changed(text, a, before)))
+            shown.append(
+                format_html('<del><i class="visually-hidden"> removed: </i>{}</del>', _changed(text, a, before))
+            )
         else:
             shown.append(format_html('<ins><i class="visually-hidden"> added: </i>{}</ins>', _changed(text, b, after)))
         a += 0 if op == "insert" else len(text)
@@ -231,9 +233,11 @@ def _from_to(old: str, new: str) -> SafeString:
     return format_html('<del><i class="visually-hidden">was </i>{}</del> → <ins>{}</ins>', named(old), named(new))
 
 
-def _summary(diff: Mapping[str, Any], is_first: bool) -> str:
-    if is_first:
-        return f"Nothing is live yet, so everything is new: {_many(diff['words']['added'], 'word')}."
+def _first(diff: Mapping[str, Any]) -> str:
+    return f"Nothing was live before, so everything is new: {_many(diff['words']['added'], 'word')}."
+
+
+def _summary(diff: Mapping[str, Any]) -> str:
     if diff["same"]:
         return "Nothing differs: both versions serve the same."
     added, removed = diff["words"]["added"], diff["words"]["removed"]

@@ -83,7 +83,7 @@ class VerbForm(forms.Form):
         self.demand()
 
     def hindrance(self) -> str:
-        """Why it would be refused, told before anything is typed; what is asked of a row that is not there yet waits."""
+        """Why it would be refused, told before anything is typed; of a row that is not there yet nothing is asked."""
         if self.row is None or self.is_bound:
             return ""
         try:

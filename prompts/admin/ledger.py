@@ -88,11 +88,19 @@ class HeadAdmin(PromptRowsAdmin):
         of_this = {"prompt__id__exact": row.prompt_id, "channel__id__exact": row.channel_id}
         newest = row.prompt.versions.order_by("-number").first()
         opening = []
-        if newest is not None and newest.pk != row.version_id and OpenPromotionForm.verdict(request.user, newest).allowed:
+        if (
+            newest is not None
+            and newest.pk != row.version_id
+            and OpenPromotionForm.verdict(request.user, newest).allowed
+        ):
             page = reverse("admin:prompts_promptversion_promotion", args=[quote(newest.pk)])
             opening = [Tool(f"Open a promotion of version {newest.number}", page)]
         lists = (("Promotions", "prompts_promotion"), ("Ledger", "prompts_release"))
-        return [*opening, *super().tools(request, row), *(Tool(label, list_of(name, **of_this)) for label, name in lists)]
+        return [
+            *opening,
+            *super().tools(request, row),
+            *(Tool(label, list_of(name, **of_this)) for label, name in lists),
+        ]
 
 
 @admin.register(Ratification)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts.policies import Principal
@@ -12,7 +13,7 @@ from accounts.roles import Permission
 from events.admin.seen import ProjectFilter, Tool, Verb, page_of, shown_as
 from prompts.admin.promotion_page import page, verbs_that_fit
 from prompts.admin.rows import PromptRowsAdmin
-from prompts.checks import lines, status
+from prompts.checks import STATUSES, lines, status, with_status
 from prompts.models import Check, Promotion, Review, ReviewDismissal, Schedule
 from prompts.promotion_forms import (
     ApplyForm,
@@ -27,6 +28,19 @@ from prompts.promotion_forms import (
 from prompts.shapes import digest_text
 from prompts.showing import changes
 from prompts.standing import standing, standings
+
+
+class StatusFilter(admin.SimpleListFilter):
+    """Narrows a list of promotions to those that stand alike, which no column holds."""
+
+    title = parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(status, status.replace("_", " ")) for status in STATUSES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Promotion]) -> QuerySet[Promotion]:
+        wanted = self.value()
+        return with_status(queryset, wanted) if wanted in STATUSES else queryset
 
 
 class StandingList(ChangeList):
@@ -59,9 +73,9 @@ class PromotionAdmin(PromptRowsAdmin):
         "closed_at",
         "successor",
     )
-    list_display = ("version", "channel", "status", "title", "opened_by", "opened_at", "closed_by", "closed_at")
-    list_filter = (ProjectFilter, "state")
-    list_select_related = ("prompt", "version__prompt", "channel", "opened_by", "closed_by")
+    list_display = ("version", "channel", "status", "title", "opened_by", "opened_at")
+    list_filter = (ProjectFilter, StatusFilter)
+    list_select_related = ("prompt", "version__prompt", "channel", "opened_by")
     search_fields = ("prompt__name", "title")
     date_hierarchy = "opened_at"
     subject_kind = "promotion"
@@ -82,7 +96,9 @@ class PromotionAdmin(PromptRowsAdmin):
         fitting = verbs_that_fit(row.now, lines(row.now))  # type: ignore[attr-defined]
         person: Any = request.user
         decides = Principal(person, row.prompt.project).may(Permission.REVIEW, row.prompt).allowed
-        verbs = (verb if decides or verb.word != "review" else Verb("review", "Comment", ReviewForm) for verb in self.verbs)
+        verbs = (
+            verb if decides or verb.word != "review" else Verb("review", "Comment", ReviewForm) for verb in self.verbs
+        )
         return [verb for verb in verbs if verb.word in fitting]
 
     def tools(self, request: HttpRequest, row: Promotion) -> list[Tool]:

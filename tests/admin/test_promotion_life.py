@@ -1,4 +1,4 @@
-"""The whole life of a promotion in the admin, by three people: sent back, stale, renewed, scheduled, rolled back twice."""
+"""The whole life of a promotion in the admin, by three people: sent back, renewed, scheduled, rolled back twice."""
 
 from datetime import timedelta
 
@@ -46,9 +46,7 @@ def test_the_whole_life(careful_team: Team, browser: Browser) -> None:
     assert "Too long" in page
     assert "Apply now" not in cleo.offered(second)
     refusal = cleo.is_refused(second, "apply", reason="Now, please")
-    assert refusal == [
-        f"{NAME}@2 cannot go live on stable yet. Ben asked for changes. One approval of one is missing."
-    ]
+    assert refusal == [f"{NAME}@2 cannot go live on stable yet. Ben asked for changes. One approval of one is missing."]
     ben.does(second, "review", decision="approve")
     assert "Does not count: Ben decided anew since." in ada.read(second)
     ben.does(rival, "review", decision="approve")
