@@ -21,7 +21,7 @@ from prompts.forms import Written
 from prompts.models import Channel, Check, Head, Promotion, PromptVersion, Release, Review
 from prompts.models.channels import CheckName
 from prompts.shapes import digest_text
-from prompts.showing import Changes, changes
+from prompts.showing import Changes, changes, named
 from prompts.standing import Standing, standing
 
 if TYPE_CHECKING:
@@ -111,9 +111,7 @@ class ReviewForm(AboutPromptForm):
     decides = True
     decision = forms.ChoiceField(choices=Review.Decision.choices, widget=forms.RadioSelect)
     body = Written(label="Note", rows=5, required=False, max_length=10_000)
-    acknowledged = forms.BooleanField(
-        required=False, label="I have seen the hidden characters that are named below, and they may go live"
-    )
+    acknowledged = forms.BooleanField(required=False, label="I have seen the hidden characters, and they may go live")
     diff_digest = forms.CharField(required=False, widget=forms.HiddenInput)
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -122,6 +120,8 @@ class ReviewForm(AboutPromptForm):
         found = self.now.stored.get(CheckName.HIDDEN_TEXT)
         if found is not None and found.conclusion == Check.Conclusion.PASSED:
             del self.fields["acknowledged"]
+        elif found is not None:
+            self.fields["acknowledged"].help_text = named(found.summary)
         self.initial = {"diff_digest": digest_text(self.row.diff_digest), "seen": self._sight}
         self._offer_decisions()
 

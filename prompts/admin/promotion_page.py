@@ -68,7 +68,6 @@ def page(now: Standing, shown: Sequence[Line], person: Any) -> dict[str, Any]:
     by = Principal(person, promotion.prompt.project)
     verdict = may_approve(by, promotion) if now.is_open else None
     return {
-        "now": now,
         "status": status(now, shown).replace("_", " "),
         "headline": _headline(now, shown),
         "checks": [*(_check(now, line) for line in shown), *_age(now, shown)],
@@ -78,7 +77,6 @@ def page(now: Standing, shown: Sequence[Line], person: Any) -> dict[str, Any]:
         "aim": named(promotion.title),
         "note": named(promotion.note),
         "successor": promotion.successor and page_of(promotion.successor),
-        "head": page_of(now.head),
         "rollback": reverse("admin:prompts_head_rollback", args=[quote(now.head.pk)]),
         "is_live": now.release_id is not None and now.head.release_id == now.release_id,
     }

@@ -256,7 +256,8 @@ def test_a_sign_in_of_yesterday_leads_to_a_new_one_and_back(careful_team: Team, 
 
 def test_hidden_text_is_acknowledged_by_a_box_that_nobody_ticked(careful_team: Team, browser: Browser) -> None:
     team = careful_team
-    prompt = team.prompt(content="Be kind.\U000e0068\U000e0069<script>alert(1)</script>")
+    hidden = "".join(chr(0xE0000 + ord(character)) for character in "<script>alert")
+    prompt = team.prompt(content=f"Be kind.{hidden}<script>alert(1)</script>")
     ben, cleo = Desk(browser(team.ben.user)), Desk(browser(team.cleo.user))
     promotion = open_promotion(
         by=team.ada, prompt=prompt, channel=team.stable, version=team.version(prompt, 1), title="\u202eevil <b>"
@@ -264,7 +265,8 @@ def test_hidden_text_is_acknowledged_by_a_box_that_nobody_ticked(careful_team: T
     page = ben.client.get(page_for(promotion, "review"))
     html = page.content.decode()
     assert "checked" not in html
-    assert "2 hidden tag characters that spell “hi”" in text_of(page)
+    assert "13 hidden tag characters that spell “<script>alert”" in text_of(page)
+    assert "13 characters that a reader does not see as stored, the first U+E003C in the text, line 1" in text_of(page)
     assert "<script>alert" not in html
     assert "right-to-left override U+202E" in ben.read(promotion)
     assert (

@@ -100,6 +100,10 @@ def test_other_ends(careful_team: Team, browser: Browser) -> None:
     team = careful_team
     ada, ben, cleo, noor = (Desk(browser(who.user)) for who in (team.ada, team.ben, team.cleo, team.noor))
     one = team.version(team.prompt(), 1)
+    head = Head.objects.get(prompt=one.prompt, channel=team.stable)
+    assert "Open a promotion of version 1" in ada.read(head)
+    assert "Open a promotion" not in noor.read(head)
+    assert "Promote" not in cleo.read(head).split("Roll back")[0]  # a protected channel takes no direct release
     promotion = ada.opens(one)
     assert noor.offered(promotion) == ["Comment"]
     assert noor.does(promotion, "review", decision="comment", body="Kind.") == "Your comment stands beside it."
