@@ -109,6 +109,14 @@ BEGIN
         PERFORM public.promptforge_refuse('version_includes', 'A version includes versions of its own project only.');
     END IF;
     -- [end]
+    -- [version_canonical]
+    -- Canonical JSON writes characters as themselves: escaped, nobody who looks for hidden text or secrets would find them.
+    -- E'' means the same whatever the session has made of standard_conforming_strings.
+    IF regexp_replace(CASE NEW.type WHEN 'chat' THEN NEW.content ELSE '' END || NEW.variables || NEW.config, E'\\\\\\\\', '', 'g')
+        ~ E'\\\\(/|u(?!00[01]))' THEN
+        PERFORM public.promptforge_refuse('version_canonical', 'A version''s JSON is canonical: a character that can be written as itself is not escaped.');
+    END IF;
+    -- [end]
     NEW.recorded_at := moment;
     IF NEW.created_at IS NULL THEN
         NEW.created_at := moment;

@@ -322,6 +322,11 @@ BEGIN
             PERFORM public.promptforge_refuse('import_open', 'The project takes no imported history any more: its own releases have begun.');
         END IF;
         -- [end]
+        -- [import_right]
+        IF NOT public.promptforge_holds(NEW.actor_id, 'configure', prompt.project_id, NULL) THEN
+            PERFORM public.promptforge_refuse('import_right', 'History is brought along by somebody who may change the project''s channels.');
+        END IF;
+        -- [end]
         -- [import_in_order]
         IF NEW.at IS NULL OR NEW.at > NEW.recorded_at OR NEW.at <= last.at THEN
             PERFORM public.promptforge_refuse('import_in_order', 'Imported releases bring their dates in rising order, none in the future.');
