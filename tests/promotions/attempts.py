@@ -64,7 +64,7 @@ Acts = Mapping[str, Act | No]
 
 @contextmanager
 def told() -> Iterator[None]:
-    """What is refused in the block, as a `Told`: of the database's refusals the rule, and the code that it stands for."""
+    """What is refused in the block, as a `Told`: the database's rule, and the code that it stands for."""
     try:
         yield
     except DomainError as error:

@@ -193,7 +193,7 @@ def sql(*prelude: str, isolation: str = "") -> Write:
             run(line, using="default")
         found = run(statement, parameters, "default", fetch=True)
         if prelude:
-            run("SET LOCAL search_path = public", using="default")  # for what tells of it
+            run("SET LOCAL search_path = public; SET LOCAL datestyle = ISO", using="default")  # for what tells of it
         return int(found[0][0])
 
     return write

@@ -82,7 +82,7 @@ def test_every_trick_is_refused_at_every_door(world: World, group: str) -> None:
                 wrong.append(f"{what}, by {name}: told {told} instead of {answer}")
         if stands(door) != before:
             wrong.append(f"ATTACK SUCCEEDED: something was written by {name}")
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 def test_every_door_opens_for_what_is_right(world: World) -> None:

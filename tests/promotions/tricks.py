@@ -29,7 +29,7 @@ class Trick(NamedTuple):
 
 
 KEY, SESSION, ADMIN, COMMAND, TASK = "REST with a key", "a page's session", "the admin", "a command", "a Celery task"
-NOT_A_MEMBER = {SESSION: ("project_not_found", "no project")}
+NOT_A_MEMBER = {SESSION: ("project_not_found", "no project"), COMMAND: ("prompt_not_found", "within reach")}
 NOT_OF_A_KEY = {KEY: No("A key acts for its own account, in nobody's name.")}
 NO_RELEASER = {ADMIN: ("form", "does not let you release")}
 NAMED_BY_PROMOTION = No("The call names the promotion, and the promotion its version.")
@@ -105,7 +105,8 @@ TRICKS: Mapping[str, Trick] = {
         "ready", "release", "root", "release_right", "forbidden", RELEASING, NOT_OF_A_KEY | NO_RELEASER | NOT_A_MEMBER
     ),
     "release as a removed member": Trick(
-        "ready", "release", "rita", "release_right", "forbidden", RELEASING, NOT_OF_A_KEY | NOT_A_MEMBER
+        "ready", "release", "rita", "release_right", "forbidden", RELEASING,
+        NOT_OF_A_KEY | NOT_A_MEMBER | {ADMIN: ("404", "")},
     ),
     # What was approved is not what would go live.
     "approve another diff": Trick(
