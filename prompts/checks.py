@@ -361,7 +361,7 @@ def _texts(version: PromptVersion) -> Iterator[tuple[str, str]]:
     """Every text that is served, each with its name: the content (of a chat each message), variables and config."""
     if version.type == PromptType.CHAT:
         for number, message in enumerate(version.served_content, 1):
-            yield f"message {number}", message.get("content", "")
+            yield f"message {number}", message.get("content") or message.get("placeholder", "")
     else:
         yield "the text", version.content
     yield "the variables", version.variables

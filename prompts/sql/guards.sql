@@ -1,5 +1,5 @@
 -- What the database itself refuses, part 3: versions, channels, policies and the ledger.
--- Part 4 (promotions and what a release demands) stands in promotions.sql.
+-- What is found in texts stands in checks.sql, promotions and what a release demands in promotions.sql.
 -- How to read the rules: see events/sql/guards.sql.
 
 -- Who may -------------------------------------------------------------------------------------------------------------

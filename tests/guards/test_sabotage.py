@@ -78,6 +78,8 @@ RULES = {
     "check_of_this_promotion": Entry(PROMOTIONS + "test_a_check_speaks_of_its_promotion[version]"),
     "check_has_owner": Entry(PROMOTIONS + "test_nobody_stores_a_check_that_nothing_owns"),
     "check_hidden_text": Entry(PROMOTIONS + "test_nobody_stores_that_hidden_text_is_not_there[override-content]"),
+    "check_secrets": Entry(PROMOTIONS + "test_nobody_stores_that_a_key_is_not_there[config]"),
+    "check_variables": Entry(PROMOTIONS + "test_nobody_stores_that_callers_do_not_break"),
     "schedule_of_open": Entry(PROMOTIONS + "test_only_an_open_promotion_is_scheduled"),
     "ratified_by_another": Entry(LEDGER + "test_another_person_who_may_release_ratifies[breaker]"),
     "promotion_open": Entry(PROMOTIONS + "test_a_promotion_expires"),

@@ -148,9 +148,21 @@ def bidi(team: Team) -> Promotion:
     return decided(asked(team, team.prompt("bidi", content="Pay \u202elive\u202c"), 1), team.ben)
 
 
+def leak(team: Team) -> Promotion:
+    return decided(asked(team, team.prompt("leak", content="Use AKIA" + "A2B3C4D5E6F7G2H3"), 1), team.ben)
+
+
+def callers(team: Team) -> Promotion:
+    """1 is live, and 2 needs a variable that nobody sends yet."""
+    prompt = team.prompt("callers")
+    apply_promotion(by=team.cleo, promotion=decided(asked(team, prompt, 1), team.ben))
+    save_version(by=team.ada, prompt=prompt, content="{{customer_name}} {{order}}")
+    return asked(team, prompt, 2)
+
+
 ARRANGEMENTS: tuple[Callable[[Team], Promotion], ...] = (
     own, earlier, include, opened, machine, keyed, handed, unapproved, ready, swapped, moved, policy, frozen, withdrawn,
-    removed, objection, tags, bidi,
+    removed, objection, tags, bidi, leak, callers,
 )  # fmt: skip
 
 

@@ -165,6 +165,15 @@ TRICKS: Mapping[str, Trick] = {
     "attest that no bidi override is there": Trick(
         "bidi", "attest", "cleo", "check_hidden_text", "guard", forge=lambda attempt: {"name": "hidden-text"}
     ),
+    "release a key inside the text": Trick(
+        "leak", "release", "cleo", "promotion_checks", NOT_READY, "Looks like a secret", {TASK: ("secrets", "")}
+    ),
+    "attest that no key is there": Trick(
+        "leak", "attest", "cleo", "check_secrets", "guard", forge=lambda attempt: {"name": "secrets"}
+    ),
+    "attest that callers do not break": Trick(
+        "callers", "attest", "cleo", "check_variables", "guard", forge=lambda attempt: {"name": "variables"}
+    ),
     "attest an evaluation that nothing ran": Trick(
         "ready", "attest", "cleo", "check_has_owner", "guard", forge=lambda attempt: {"name": "evaluation"}
     ),
