@@ -195,7 +195,7 @@ class ReleasesView(DoorView):
             assert version is not None
             verb = promote if kind == ReleaseKind.PROMOTE else break_glass
             release = verb(by=self.principal, version=version, **move)
-        return Response(release_shape(released(release.pk)), status=status.HTTP_201_CREATED)
+        return Response(release_shape(release), status=status.HTTP_201_CREATED)
 
 
 def _hidden_text(version: PromptVersion) -> list[dict[str, Any]]:

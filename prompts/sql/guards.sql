@@ -300,12 +300,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
             AND EXISTS (SELECT FROM public.prompts_ratification q WHERE q.release_id = r.id)))
         ORDER BY r.revision DESC LIMIT 1
     )
+    -- One pass over the rows since then: a join of the ledger with itself is planned badly while a table has no statistics.
     SELECT NOT EXISTS (SELECT FROM forward) OR EXISTS (
-        SELECT FROM public.prompts_release r JOIN public.prompts_release before ON before.prompt_id = ledger_prompt
-            AND before.channel_id = ledger_channel AND before.revision = r.revision - 1
-        WHERE r.prompt_id = ledger_prompt AND r.channel_id = ledger_channel
-          AND r.revision > (SELECT revision FROM forward) AND r.kind IN ('rollback', 'canary_abort')
-          AND before.version_id = target);
+        SELECT FROM (
+            SELECT r.version_id, lead(r.kind) OVER (ORDER BY r.revision) AS left_by FROM public.prompts_release r
+            WHERE r.prompt_id = ledger_prompt AND r.channel_id = ledger_channel AND r.revision >= (SELECT revision FROM forward)
+        ) stood
+        WHERE stood.version_id = target AND stood.left_by IN ('rollback', 'canary_abort'));
 $guard$;
 
 -- The version that a rollback without a target returns to: the one that was live before the newest forward row that
