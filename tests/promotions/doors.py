@@ -72,6 +72,27 @@ def _by_rest(speaker: Callable[[Attempt], Caller]) -> Acts:
     }
 
 
+def _by_page(a: Attempt) -> None:
+    at = head(a.promotion.prompt, a.promotion.channel)
+    version = a.fields.get("version", a.promotion.version)
+    typed = {"act": "promote", "channel": str(a.promotion.channel), "version": version.number, "reason": "x"}
+    page = reverse("prompt", args=("shop", a.promotion.prompt.name))
+    answer = a.world.browsers[a.who].post(page, typed | {"revision": at.revision})
+    if answer.status_code >= 400:
+        refusal = (answer.context or {}).get("refusal")
+        raise Told({refusal.code if refusal else str(answer.status_code)}, refusal.detail if refusal else "")
+
+
+PAGE_ACTS: Acts = {
+    "approve": No("A prompt's page reviews nothing."),
+    "release": _by_page,
+    "direct": _by_page,
+    "weaken": No("A prompt's page changes no policy."),
+    "attest": No("A prompt's page stores no check."),
+    "rewrite": No("A prompt's page moves a channel and changes nothing else."),
+}
+
+
 # --- The admin -------------------------------------------------------------------------------------------------------
 def _post(attempt: Attempt, page: str, *args: int, **fields: Any) -> None:
     answer = attempt.world.browsers[attempt.who].post(reverse(f"admin:{page}", args=args), fields)
@@ -183,7 +204,10 @@ DOORS: Mapping[str, Door] = {
             "rewrite": ("method_not_allowed", ""),
         },
     ),
-    "a page's session": Door(_by_rest(lambda a: a.world.sessions[a.who]), {"rewrite": ("method_not_allowed", "")}),
+    "REST with a session": Door(_by_rest(lambda a: a.world.sessions[a.who]), {"rewrite": ("method_not_allowed", "")}),
+    "a prompt's page": Door(
+        PAGE_ACTS, dict.fromkeys(("release", "direct"), ("promotion_required", "it takes no direct releases"))
+    ),
     "the admin": Door(
         ADMIN_ACTS,
         dict.fromkeys(("approve", "weaken", "attest", "rewrite"), READ_ONLY)

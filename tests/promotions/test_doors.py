@@ -13,10 +13,10 @@ from tests.guards.test_sabotage import RULES
 from tests.promotions.arrangements import asked, decided, make_world
 from tests.promotions.attempts import Attempt, No, Told, World
 from tests.promotions.doors import DOORS, TWO_ROLES, Door
-from tests.promotions.tricks import TASK, TRICKS, Trick
+from tests.promotions.tricks import ADMIN, COMMAND, KEY, PAGE, SESSION, TASK, TRICKS, Trick
 from tests.races.conftest import at_once
 
-SPEAKING = ("REST with a key", "a page's session", "the admin", "a command", "a Celery task", "an import")
+SPEAKING = (KEY, SESSION, PAGE, ADMIN, COMMAND, TASK, "an import")
 GROUPS = {"people": SPEAKING, "rows": tuple(name for name in DOORS if name not in SPEAKING)}
 LOADED, REPLICA = "loaddata as the owner", "a replica's session"
 GUARDED = {trigger.table for trigger in guards.triggers(guards.shipped_sql())} - {"accounts_user"}

@@ -28,10 +28,15 @@ class Trick(NamedTuple):
     forge: Callable[[Attempt], Forged] = lambda attempt: {}
 
 
-KEY, SESSION, ADMIN, COMMAND, TASK = "REST with a key", "a page's session", "the admin", "a command", "a Celery task"
-NOT_A_MEMBER = {SESSION: ("project_not_found", "no project"), COMMAND: ("prompt_not_found", "within reach")}
+KEY, SESSION, PAGE, ADMIN = "REST with a key", "REST with a session", "a prompt's page", "the admin"
+COMMAND, TASK = "a command", "a Celery task"
+NOT_A_MEMBER = {
+    SESSION: ("project_not_found", "no project"),
+    PAGE: ("404", ""),
+    COMMAND: ("prompt_not_found", "within reach"),
+}
 NOT_OF_A_KEY = {KEY: No("A key acts for its own account, in nobody's name.")}
-NO_RELEASER = {ADMIN: ("form", "does not let you release")}
+NO_RELEASER = {ADMIN: ("form", "does not let you release"), PAGE: ("forbidden", "does not let you release")}
 NAMED_BY_PROMOTION = No("The call names the promotion, and the promotion its version.")
 REVIEWING, RELEASING = "does not let you review", "does not let you release"
 NOT_READY = "promotion_not_ready"
