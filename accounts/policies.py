@@ -113,6 +113,16 @@ def holds(user: User, permission: Permission, project: Project, prompt: Any = No
         return bool(cursor.fetchone()[0])
 
 
+def held(user: User, project: Project, prompt: Any = None) -> dict[str, bool]:
+    """What `holds` says of every permission, in one question."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT right_, public.promptforge_holds(%s, right_, %s, %s) FROM unnest(%s::text[]) AS right_",
+            [user.pk, project.pk, None if prompt is None else prompt.pk, Permission.values],
+        )
+        return dict(cursor.fetchall())
+
+
 def granted(user: User, permission: Permission, objects: models.QuerySet[Any]) -> models.QuerySet[Any]:
     """Those of `objects` on which the person holds the permission directly or through a group; superusers none more."""
     return get_objects_for_user(user, permission.value, objects, with_superuser=False, accept_global_perms=False)

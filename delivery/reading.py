@@ -1,8 +1,12 @@
 """What a principal sees of observations and feedback, and where an observation came from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
+import psycopg
+from django.db import OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from accounts.policies import Principal, granted, holds, pattern_condition
@@ -11,11 +15,13 @@ from delivery.models import Arm, Feedback, Observation
 from delivery.receipts import read_receipt
 from promptforge.lib.errors import DomainError, shorten
 from promptforge.lib.instants import parse_instant
+from promptforge.lib.verdicts import require
 from prompts.models import Prompt, Release, Review
 from prompts.reading import find_channel, find_prompt, find_version
 from prompts.selectors import parse_selector
 from prompts.shapes import releases_with_all
 
+SEARCH_SECONDS = 5.0
 FILTERS = ("trace_id", "session_id", "user", "prompt", "version", "channel", "arm", "receipt")
 _COLUMNS = {"trace_id": "trace_id", "session_id": "session_id", "user": "end_user"}
 
@@ -95,6 +101,39 @@ def approvals(promotion_id: int) -> list[Review]:
     decisions = Review.objects.filter(promotion=promotion_id, dismissal=None).exclude(decision="comment")
     newest = decisions.order_by("reviewer_id", "-id").distinct("reviewer_id").select_related("reviewer")
     return [review for review in newest if review.decision == Review.Decision.APPROVE]
+
+
+def uuid_of(text: str) -> UUID:
+    """The id that a caller names; what is none is not found."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise DomainError("not_found", f"There is no observation {shorten(text)} within reach.") from None
+
+
+@contextmanager
+def bounded_search() -> Iterator[None]:
+    """Refuse a search that PostgreSQL does not finish in time, instead of holding everybody else up."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{SEARCH_SECONDS * 1000:.0f}ms"])
+            yield
+    except OperationalError as error:
+        if not isinstance(error.__cause__, psycopg.errors.QueryCanceled):
+            raise
+        raise DomainError(
+            "too_large", f"Looking through that much takes more than {SEARCH_SECONDS:.0f} seconds. Narrow it by from "
+            "and to, or by prompt, user, session or trace."
+        ) from None  # fmt: skip
+
+
+def saying(observations: Any, text: str, principal: Principal, content: frozenset[int] | None) -> Any:
+    """Those with this part in their output, case ignored, among those whose content may be read."""
+    if content is not None:
+        if not content:
+            require(principal.may(Permission.READ_OBSERVATIONS))
+        observations = observations.filter(prompt__in=content)
+    return observations.filter(output__icontains=text)
 
 
 def _number(text: str) -> int:

@@ -14,6 +14,9 @@ admin.site.index_title = "Everything, as operators see it"
 urlpatterns = [
     path("", views.home, name="home"),
     path("docs/errors", views.errors, name="errors"),
+    path("p/<slug:project>/", include("promptforge.pages")),
+    path("theme/", views.theme, name="theme"),
+    path("styleguide/", views.styleguide, name="styleguide"),
     path("livez", views.livez),
     path("readyz", views.readyz),
     path("metrics", views.metrics),
@@ -27,4 +30,6 @@ urlpatterns = [
 ]
 
 handler400 = "promptforge.lib.rest.bad_request"
+handler403 = "promptforge.lib.error_pages.forbidden"
+handler404 = "promptforge.lib.error_pages.not_found"
 handler500 = "promptforge.lib.rest.server_error"

@@ -3,18 +3,24 @@
 import secrets
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
 
+from accounts.models import Project, User
 from promptforge import __version__
 from promptforge.lib import metrics as counted
 from promptforge.lib import readiness
 from promptforge.lib.codes import CODES
+from promptforge.lib.page_tags import THEMES
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
+    """For members their first project; for others what PromptForge is, and how one begins."""
+    if isinstance(request.user, User) and (mine := Project.objects.of_member(request.user).order_by("name").first()):
+        return redirect("prompts", mine.name)
     return render(request, "home.html", {"address": f"{request.scheme}://{request.get_host()}"})
 
 
@@ -23,6 +29,47 @@ def errors(request: HttpRequest) -> HttpResponse:
     """Every code that an answer can carry; a problem's `type` points here."""
     codes = sorted((code.status, name, code.title, code.mend.split("`")) for name, code in CODES.items())
     return render(request, "errors.html", {"codes": codes})
+
+
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    """Keep in this browser which theme is shown; nothing chosen means the system's."""
+    following = request.POST.get("next", "/")
+    if not url_has_allowed_host_and_scheme(following, {request.get_host()}, require_https=request.is_secure()):
+        following = "/"
+    response = HttpResponseRedirect(following)
+    if (chosen := request.POST.get("theme")) in THEMES:
+        a_year = 365 * 24 * 3600
+        secure = settings.SESSION_COOKIE_SECURE
+        response.set_cookie("theme", chosen, max_age=a_year, secure=secure, httponly=True, samesite="Lax")
+    else:
+        response.delete_cookie("theme")
+    return response
+
+
+_TOKENS = (
+    *("canvas", "surface", "sunken", "line", "line-strong", "ink", "ink-2", "ink-3"),
+    *("accent", "success", "warning", "danger", "info", "variable-ink"),
+)
+_CHECKS = [
+    {"conclusion": conclusion, "title": title, "word": word, "summary": summary}
+    for conclusion, title, word, summary in (
+        ("waiting", "Review", "1 of 2", "Waits for one more person who did not write it."),
+        ("stale", "Review by Ben", "Out of date", "He approved version 13."),
+        ("running", "Evaluation", "Running", "214 of 400 answers, about 2 minutes left."),
+        ("passed", "Up to date", "Passed", "Compared with version 12, which is still live."),
+        ("failed", "Variables", "Failed", "checkout-web does not send order_number."),
+        ("advice", "Hidden text", "Advice", "One zero-width space on line 3."),
+        ("not_required", "Canary", "Not required", "Stable does not ask for one."),
+        ("waived", "Freeze", "Waived", "Cleo, 20 Nov: “Refund law changes at midnight.”"),
+    )
+]
+
+
+@require_safe
+def styleguide(request: HttpRequest) -> HttpResponse:
+    """Every component in every state, on made-up content."""
+    return render(request, "styleguide.html", {"tokens": _TOKENS, "checks": _CHECKS})
 
 
 @require_safe

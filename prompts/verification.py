@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -163,6 +163,40 @@ def _heads(project: Project) -> Iterator[Finding]:
         yield Finding(f"head of {head.prompt.name} on {head.channel.name}", broken)
     for row in newest.values():
         yield Finding(f"head of {row.prompt.name} on {row.channel.name}", "it is missing")
+
+
+# --- What a page shows -----------------------------------------------------------------------------------------------
+def releases_hold(releases: Sequence[Release]) -> str | None:
+    """What is wrong with one of these rows, each compared with the row before it and with its event; None: nothing."""
+    events = Event.objects.filter(kind=EventKind.RELEASE_MADE, subject_id__in=[row.pk for row in releases])
+    told = {subject: json.loads(data) for subject, data in events.values_list("subject_id", "data")}
+    ledgers = {(row.prompt_id, row.channel_id) for row in releases}
+    before = Release.objects.filter(
+        prompt__in={prompt for prompt, _ in ledgers},
+        channel__in={channel for _, channel in ledgers},
+        revision__in={row.revision - 1 for row in releases},
+    ).only("prompt_id", "channel_id", "revision", "at", "digest")
+    previous = {(row.prompt_id, row.channel_id, row.revision): row for row in before}
+    for row in releases:
+        fault = _release_fault(row, previous.get((row.prompt_id, row.channel_id, row.revision - 1)), told.get(row.pk))
+        if fault is not None:
+            return f"{row.prompt.name} on {row.channel.name}: {fault}"
+    return None
+
+
+def seals_hold(seals: Sequence[EventSeal]) -> str | None:
+    """What is wrong with one of these events, each compared with the seal before it; None: nothing."""
+    if not seals:
+        return None
+    before = EventSeal.objects.filter(project_id=seals[0].project_id, seq__in=[seal.seq - 1 for seal in seals])
+    digests = {0: b""} | {seal.seq: bytes(seal.digest) for seal in before}
+    for seal in seals:
+        previous = digests.get(seal.seq - 1)
+        if previous is None:
+            return f"seal {seal.seq - 1} is missing"
+        if seal_digest(previous, seal) != bytes(seal.digest):
+            return f"event {seal.seq} was changed, or the order of the events was"
+    return None
 
 
 # --- Events and checkpoints ------------------------------------------------------------------------------------------

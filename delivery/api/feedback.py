@@ -9,7 +9,7 @@ from accounts.admission import idempotent
 from accounts.roles import Permission, Scope
 from delivery import reading
 from delivery.actions.feedback import give_feedback
-from delivery.api.observations import FILTER_PARAMETERS, IntakeView, bounded_search, uuid_of
+from delivery.api.observations import FILTER_PARAMETERS, IntakeView
 from delivery.api.schemas import FeedbackShape, ValueField
 from delivery.shapes import feedback_shape
 from promptforge.lib.pagination import PARAMETERS as PAGE_PARAMETERS
@@ -43,12 +43,12 @@ class FeedbackView(IntakeView):
         given = request.query_params.dict()
         user = given.pop("user", None)
         content = reading.content_prompts(self.principal) is None
-        with bounded_search():
+        with reading.bounded_search():
             rows = reading.between(reading.feedback_about(reading.narrowed(self.principal, given)), given)
             if user is not None:
                 rows = rows.filter(end_user=user)
             if "observation" in given:
-                rows = rows.filter(observation=uuid_of(given["observation"]))
+                rows = rows.filter(observation=reading.uuid_of(given["observation"]))
             if "name" in given:
                 rows = rows.filter(name=given["name"])
             answer = page(
@@ -63,6 +63,6 @@ class FeedbackView(IntakeView):
         require(self.principal.may_report(Scope.FEEDBACK_WRITE))
         asked = FeedbackRequest.read(request)
         if asked["observation"] is not None:
-            asked["observation"] = str(uuid_of(asked["observation"]))
+            asked["observation"] = str(reading.uuid_of(asked["observation"]))
         feedback = give_feedback(by=self.principal, **asked)
         return Response(feedback_shape(feedback, content=True), status=status.HTTP_201_CREATED)

@@ -1,19 +1,13 @@
 """What models made of versions, by REST: services report it, people look it up."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-from uuid import UUID
 
-import psycopg
-from django.db import OperationalError, connection, transaction
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.door import DoorView
-from accounts.policies import Principal
 from accounts.roles import Permission, Scope
 from delivery import reading
 from delivery.actions.observations import read_observations, store_observations
@@ -30,7 +24,6 @@ from promptforge.lib.rest import StrictJSONParser, refuse_unknown_parameters
 from promptforge.lib.verdicts import require
 from prompts.api.schemas import PROBLEM, page_of
 
-SEARCH_SECONDS = 5.0
 MOST_FEEDBACK = 200
 FILTER_PARAMETERS = [
     OpenApiParameter("trace_id", str),
@@ -82,10 +75,10 @@ class ObservationsView(IntakeView):
         refuse_unknown_parameters(request, (*reading.FILTERS, "from", "to", "q", *PAGE_PARAMETERS))
         given = request.query_params.dict()
         content = reading.content_prompts(self.principal)
-        with bounded_search():
+        with reading.bounded_search():
             observations = reading.between(reading.narrowed(self.principal, given), given)
             if "q" in given:
-                observations = _saying(observations, given["q"], self.principal, content)
+                observations = reading.saying(observations, given["q"], self.principal, content)
             rows = observations.select_related("prompt", "version", "channel", "key")
             answer = page(request, rows, key="-at", shape=lambda row: _shape(row, content))
         return Response(answer)
@@ -115,7 +108,7 @@ class ObservationView(DoorView):
         require(self.principal.may_with_scope(Permission.READ, Scope.OBSERVATIONS_READ))
         refuse_unknown_parameters(request, ())
         seen = reading.observations_of(self.principal).select_related("prompt", "version", "channel", "key")
-        observation = seen.filter(uid=uuid_of(observation_id)).first()
+        observation = seen.filter(uid=reading.uuid_of(observation_id)).first()
         if observation is None:
             raise DomainError("not_found", f"There is no observation {shorten(observation_id)} within reach.")
         content = reading.content_prompts(self.principal)
@@ -125,39 +118,6 @@ class ObservationView(DoorView):
             feedback_shape(row, content="output" in shown) for row in said.order_by("-at", "-id")[:MOST_FEEDBACK]
         ]
         return Response(shown | origin_shape(reading.release_behind(observation)) | {"feedback": feedback})
-
-
-def uuid_of(text: str) -> UUID:
-    """The id that a caller names; what is none is not found."""
-    try:
-        return UUID(text)
-    except ValueError:
-        raise DomainError("not_found", f"There is no observation {shorten(text)} within reach.") from None
-
-
-@contextmanager
-def bounded_search() -> Iterator[None]:
-    """Refuse a search that PostgreSQL does not finish in time, instead of holding everybody else up."""
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{SEARCH_SECONDS * 1000:.0f}ms"])
-            yield
-    except OperationalError as error:
-        if not isinstance(error.__cause__, psycopg.errors.QueryCanceled):
-            raise
-        raise DomainError(
-            "too_large", f"Looking through that much takes more than {SEARCH_SECONDS:.0f} seconds. Narrow it by from "
-            "and to, or by prompt, user, session or trace."
-        ) from None  # fmt: skip
-
-
-def _saying(observations: Any, text: str, principal: Principal, content: frozenset[int] | None) -> Any:
-    """Those with this part in their output, case ignored, among those whose content may be read."""
-    if content is not None:
-        if not content:
-            require(principal.may(Permission.READ_OBSERVATIONS))
-        observations = observations.filter(prompt__in=content)
-    return observations.filter(output__icontains=text)
 
 
 def _shape(observation: Observation, content: frozenset[int] | None) -> dict[str, Any]:

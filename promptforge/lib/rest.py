@@ -1,13 +1,13 @@
 """What every REST door shares: the strict parser, the canonical writer, strict serializers and problem+json."""
 
 import logging
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.db import DatabaseError, transaction
 from django.http import Http404, HttpRequest, HttpResponse
-from django.views import defaults
 from rest_framework import exceptions, serializers
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from promptforge.lib.answers import Answer, Header, refusal_answer
+from promptforge.lib.error_pages import error_page
 from promptforge.lib.errors import CODES, DomainError, Fault, shorten
 from promptforge.lib.json import MAX_BYTES, canonical_json, parse_object, pointer
 from promptforge.lib.refusals import explain
@@ -250,23 +251,27 @@ def _of_framework(exc: Exception) -> DomainError:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Django's answer to a missing CSRF token, as a problem for the API and in one sentence for a page."""
+    """Django's answer to a missing CSRF token, as a problem for the API and as a page for a browser."""
     error = DomainError("csrf_failed", "The form's protection token is missing or old. Load the page again and repeat.")
     if request.path.startswith("/api/"):
         return problem(request, error)
-    return HttpResponse(error.detail, status=403, content_type="text/plain; charset=utf-8")
+    return error_page(request, 403, f"{error.detail} What you typed is still in the page before this one.")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's own 400, for what is refused ahead of every view: an unknown host, for instance."""
     if request.path.startswith("/api/"):
         return problem(request, DomainError("bad_request", "The request could not be read: its host is not ours."))
-    return defaults.bad_request(request, exception)
+    return error_page(request, 400)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's own 500, for what fails ahead of every view."""
-    return problem(request, _FAULT_OF_OURS) if request.path.startswith("/api/") else defaults.server_error(request)
+    """Django's own 500, for what fails ahead of every view, and for a page while the database is gone."""
+    if request.path.startswith("/api/"):
+        return problem(request, _FAULT_OF_OURS)
+    error = sys.exception()
+    refusal = translate(error) if isinstance(error, DatabaseError) else None
+    return error_page(request, 500 if refusal is None else refusal.status)
 
 
 __all__ = [

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from guardian.shortcuts import assign_perm
 
 from accounts.roles import Permission
-from delivery.api import observations
+from delivery import reading
 from delivery.models import Feedback
 from promptforge.lib.ids import encode
 from promptforge.lib.instants import format_instant
@@ -196,7 +196,7 @@ def test_another_project_s_observation_is_as_absent(logged: Served) -> None:
 
 def test_a_search_that_takes_too_long_is_ended(logged: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     logged.report(*[logged.observation(output=f"{n} " * 20_000) for n in range(60)])
-    monkeypatch.setattr(observations, "SEARCH_SECONDS", 0.002)
+    monkeypatch.setattr(reading, "SEARCH_SECONDS", 0.002)
     problem_of(logged.service.get("observations", {"q": "nowhere"}), 413, "too_large")
 
 

@@ -1,0 +1,141 @@
+"""What every page inside a project is: for a signed-in member, and with one answer for what is foreign or absent."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
+from django.shortcuts import render
+from django.utils.functional import cached_property
+from django.views import View
+
+from accounts.admission import take_write
+from accounts.models import Membership, User
+from accounts.policies import Principal, held
+from accounts.roles import Role
+from promptforge.lib import logs
+from promptforge.lib.error_pages import error_page
+from promptforge.lib.errors import DomainError
+from promptforge.lib.rest import translate
+
+TYPED = "typed"
+MOST_KEPT = 200_000  # characters of a form that are kept while its author signs in again
+
+
+class ProjectPage(View):
+    """A page of one project at `p/<project>/…`. A handler finds `self.principal` and may raise any refusal.
+
+    `get` draws the page. `post` does one thing and answers with a redirection (`done`); when it is refused, the page is
+    drawn again by `get` with the refusal on top, and `typed` holds everything that was in the form.
+    """
+
+    place: ClassVar[str] = ""  # which entry of the navigation is marked
+    http_method_names = ["get", "head", "post"]
+    principal: Principal
+    membership: Membership
+    memberships: list[Membership]
+    refusal: DomainError | None = None
+    typed: QueryDict
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            if not isinstance(request.user, User):
+                return self._to_sign_in(request)
+            self._settle(request.user, kwargs.pop("project"))
+            if request.method == "POST":
+                return self._act(request, *args, **kwargs)
+            self.typed = _given_back(request)
+            return super().dispatch(request, *args, **kwargs)
+        except (DomainError, DatabaseError) as error:
+            return self._refused(request, error)
+
+    def _settle(self, user: User, name: str) -> None:
+        self.memberships = list(
+            Membership.objects.filter(user=user).select_related("project").order_by("project__name")
+        )
+        mine = [membership for membership in self.memberships if membership.project.name == name]
+        if not mine or not user.is_active:
+            raise DomainError("project_not_found", "There is nothing at this address within your reach.")
+        self.membership = mine[0]
+        self.principal = Principal(user, mine[0].project)
+        logs.bind(principal="person", principal_id=user.pk, project=name)
+
+    def _act(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        self.typed = request.POST
+        try:
+            take_write(self.principal.user).require()
+            return super().dispatch(request, *args, **kwargs)
+        except (DomainError, DatabaseError) as error:
+            self.refusal = _as_refusal(error)
+            if self.refusal.code == "reauthentication_required":
+                return self._to_sign_in(request)
+            if self.refusal.status in (404, 405) or not hasattr(self, "get"):
+                raise self.refusal from error
+            response: HttpResponse = self.get(request, *args, **kwargs)
+            response.status_code = self.refusal.status
+            return response
+
+    def _refused(self, request: HttpRequest, error: DomainError | DatabaseError) -> HttpResponse:
+        refusal = _as_refusal(error)
+        return error_page(request, refusal.status, refusal.detail if refusal.status != 404 else "")
+
+    def _to_sign_in(self, request: HttpRequest) -> HttpResponseRedirect:
+        """Through the sign-in and back to this page; what was typed in its form waits there."""
+        if request.method == "POST":
+            typed = request.POST.copy()
+            typed.pop("csrfmiddlewaretoken", None)
+            text = typed.urlencode()
+            if len(text) <= MOST_KEPT:
+                request.session[TYPED] = {"path": request.path, "text": text}
+        return redirect_to_login(request.get_full_path())
+
+    @cached_property
+    def may(self) -> Mapping[str, bool]:
+        """What the person may do in this project: `may.edit`, `may.review`, `may.release` …"""
+        return held(self.principal.user, self.principal.project)
+
+    def show(self, template: str, context: Mapping[str, Any], *, part: str = "", status: int = 200) -> HttpResponse:
+        """The page; or its part, when htmx asks for no more."""
+        wants_part = part and "HX-Request" in self.request.headers and "HX-Boosted" not in self.request.headers
+        response = render(
+            self.request,
+            f"{template}#{part}" if wants_part else template,
+            {
+                "principal": self.principal,
+                "project": self.principal.project,
+                "memberships": self.memberships,
+                "roles": ", ".join(Role(role).label for role in self.membership.roles),
+                "place": self.place,
+                "may": self.may,
+                "refusal": self.refusal,
+                "typed": self.typed,
+                **context,
+            },
+            status=status,
+        )
+        response["Cache-Control"] = "private, no-cache"
+        response["Vary"] = "Cookie, HX-Request"
+        return response
+
+    def done(self, address: str, sentence: str, then: str = "") -> HttpResponseRedirect:
+        """After a form did its work: on to `address`, where a banner says what happened and what that means."""
+        messages.success(self.request, sentence, extra_tags=then)
+        return HttpResponseRedirect(address)
+
+
+def _as_refusal(error: DomainError | DatabaseError) -> DomainError:
+    refusal = translate(error)
+    if refusal is None:
+        raise error
+    return refusal
+
+
+def _given_back(request: HttpRequest) -> QueryDict:
+    """What was typed into this page's form before its author had to sign in again; given back once."""
+    kept = request.session.get(TYPED)
+    if kept is None or kept["path"] != request.path:
+        return QueryDict()
+    del request.session[TYPED]
+    return QueryDict(kept["text"])

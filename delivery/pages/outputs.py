@@ -1,0 +1,108 @@
+"""Outputs: what models answered, found by what people have at hand, and where each answer came from."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from accounts.pages.door import ProjectPage
+from accounts.policies import Principal
+from delivery import reading
+from delivery.models import Feedback, Observation
+from delivery.receipts import read_receipt
+from promptforge.lib.errors import DomainError
+from prompts.models import Release
+
+MOST_SHOWN, MOST_FEEDBACK = 30, 50
+_SHOWN_WITH = ("prompt", "version", "channel")
+
+
+class OutputsPage(ProjectPage):
+    place = "outputs"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        words = request.GET.get("q", "").strip()[:500]
+        content = reading.content_prompts(self.principal)
+        rows: list[Observation] = []
+        try:
+            with reading.bounded_search():
+                rows = list(_found(self.principal, words, content))
+        except DomainError as refusal:
+            self.refusal = refusal
+        return self.show(
+            "delivery/outputs.html",
+            {
+                "words": words,
+                "rows": [{"row": row, "is_readable": _may_read(row, content)} for row in rows],
+                "is_everything_readable": content is None,
+            },
+            part="found",
+            status=self.refusal.status if self.refusal else 200,
+        )
+
+
+class OutputPage(ProjectPage):
+    """One answer: what was asked, which version answered, who made that live, and what was said of it."""
+
+    place = "outputs"
+
+    def get(self, request: HttpRequest, uid: str) -> HttpResponse:
+        seen = reading.observations_of(self.principal).select_related(*_SHOWN_WITH, "key")
+        row = seen.filter(uid=reading.uuid_of(uid)).first()
+        if row is None:
+            raise DomainError("not_found", "There is no such answer within reach.")
+        is_readable = _may_read(row, reading.content_prompts(self.principal))
+        release: Release | None = reading.release_behind(row)
+        said = reading.feedback_about(Observation.objects.filter(pk=row.pk)).order_by("-at", "-id")[:MOST_FEEDBACK]
+        return self.show(
+            "delivery/output.html",
+            {
+                "row": row,
+                "is_readable": is_readable,
+                "asked": _asked(row) if is_readable else [],
+                "variables": json.loads(row.variables) if is_readable and row.variables else {},
+                "release": release,
+                "approvals": reading.approvals(release.promotion_id) if release and release.promotion_id else [],
+                "said": [_said(feedback) for feedback in said] if is_readable else [],
+            },
+        )
+
+
+def _found(principal: Principal, words: str, content: frozenset[int] | None) -> QuerySet[Observation]:
+    """By reference, receipt, trace, session or user, exactly; and if nothing has that name, by a part of the answer."""
+    seen = reading.observations_of(principal).select_related(*_SHOWN_WITH).order_by("-at", "-id")
+    if not words:
+        return seen[:MOST_SHOWN]
+    if (receipt := read_receipt(words)) is not None and receipt.project == principal.project.pk:
+        return seen.filter(version=receipt.version, channel=receipt.channel, revision=receipt.revision)[:MOST_SHOWN]
+    named = Q(trace_id=words) | Q(session_id=words) | Q(end_user=words)
+    with suppress(DomainError):
+        named |= Q(uid=reading.uuid_of(words))
+    exact = seen.filter(named)
+    if exact.exists() or content == frozenset():
+        return exact[:MOST_SHOWN]
+    return reading.saying(seen, words, principal, content)[:MOST_SHOWN]  # type: ignore[no-any-return]
+
+
+def _may_read(row: Observation, content: frozenset[int] | None) -> bool:
+    return content is None or row.prompt_id in content
+
+
+def _asked(row: Observation) -> list[dict[str, Any]]:
+    """The input as messages; a text is one."""
+    given = json.loads(row.input) if row.input else []
+    if isinstance(given, str):
+        return [{"role": "", "content": given}]
+    return [
+        {"role": message.get("role", ""), "content": message.get("content", "")}
+        for message in given
+        if isinstance(message, dict)
+    ]
+
+
+def _said(feedback: Feedback) -> dict[str, Any]:
+    value = json.loads(feedback.value)
+    words = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+    return {"name": feedback.name, "value": words, "comment": feedback.comment, "at": feedback.at}

@@ -1,0 +1,14 @@
+"""Evaluation sets: where they will be."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from accounts.pages.door import ProjectPage
+
+
+class SetsPage(ProjectPage):
+    place = "evaluations"
+
+    def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        return self.show("evaluations/sets.html", {})

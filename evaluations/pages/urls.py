@@ -1,0 +1,7 @@
+"""The addresses of this app's pages, below `p/<project>/`."""
+
+from django.urls import path
+
+from evaluations.pages.sets import SetsPage
+
+urlpatterns = [path("evaluations/", SetsPage.as_view(), name="evaluations")]

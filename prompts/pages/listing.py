@@ -1,0 +1,115 @@
+"""What the list of prompts asks of the database: a fixed number of questions, however many prompts there are."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Exists, F, Func, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce, Greatest
+
+from prompts.checks import lines, status
+from prompts.models import Head, Promotion, Prompt, PromptVersion
+from prompts.standing import standings
+
+LONG = ("content", "source", "variables", "config")
+_NEWEST = PromptVersion.objects.filter(prompt=OuterRef("pk"), number=OuterRef("next_number") - 1)
+_LIVE = Head.objects.filter(prompt=OuterRef("pk"), channel__name="stable", version__isnull=False)
+_OPEN = Promotion.objects.filter(prompt=OuterRef("pk"), state=Promotion.State.OPEN)
+_MOVED = (
+    Head.objects.filter(prompt=OuterRef("pk"), release__isnull=False)
+    .order_by()
+    .values("prompt")
+    .annotate(last=Func(F("release__at"), function="max"))
+    .values("last")
+)
+
+# The saved filters: what they are called, and which prompts they leave.
+FILTERS: dict[str, tuple[str, Q]] = {
+    "open": ("Has open promotion", Q(has_open=True)),
+    "behind": ("Stable behind newest", Q(live__lt=F("next_number") - 1)),
+    "never": ("Never promoted", Q(live__isnull=True)),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One prompt as the list shows it."""
+
+    prompt: Prompt
+    heads: Sequence[Head]
+    newest: PromptVersion
+    promotion: Promotion | None
+    status: str
+    changed_at: datetime
+    changed_by: Any
+
+
+def annotated(prompts: QuerySet[Prompt]) -> QuerySet[Prompt]:
+    return prompts.annotate(has_open=Exists(_OPEN), live=Subquery(_LIVE.values("version__number")[:1]))
+
+
+def by_last_change(prompts: QuerySet[Prompt]) -> QuerySet[Prompt]:
+    saved = Subquery(_NEWEST.values("created_at")[:1])
+    return prompts.annotate(changed=Greatest(saved, Coalesce(Subquery(_MOVED), saved))).order_by("-changed", "name")
+
+
+def matching(prompts: QuerySet[Prompt], words: str) -> QuerySet[Prompt]:
+    """Those whose name, purpose or newest text has these words."""
+    in_text = Exists(_NEWEST.filter(content__icontains=words))
+    return prompts.filter(Q(name__icontains=words) | Q(description__icontains=words) | in_text)
+
+
+def counts(prompts: QuerySet[Prompt]) -> dict[str, int]:
+    """How many there are in all, and behind each saved filter."""
+    asked = {name: Count("pk", filter=condition) for name, (_, condition) in FILTERS.items()}
+    return annotated(prompts).aggregate(all=Count("pk"), **asked)
+
+
+def folders(prompts: QuerySet[Prompt]) -> Counter[str]:
+    """How many prompts each folder holds, those in folders below it included."""
+    folder = Func(F("name"), Value("/?[^/]*$"), Value(""), function="regexp_replace")
+    found: Counter[str] = Counter()
+    for name, count in prompts.order_by().values_list(folder).annotate(Count("pk")):
+        parts = name.split("/") if name else []
+        for depth in range(1, len(parts) + 1):
+            found["/".join(parts[:depth])] += count
+    return found
+
+
+def tags(prompts: QuerySet[Prompt]) -> list[tuple[str, int]]:
+    tag = Func(F("tags"), function="unnest")
+    return list(prompts.order_by().values_list(tag).annotate(count=Count("pk")).order_by("-count")[:30])
+
+
+def rows(prompts: Iterable[Prompt]) -> list[Row]:
+    """The prompts of one page with their channels, their newest open promotion, and who changed them last."""
+    shown = {prompt.pk: prompt for prompt in prompts}
+    heads: dict[int, list[Head]] = {pk: [] for pk in shown}
+    for head in (
+        Head.objects.filter(prompt__in=shown, version__isnull=False)
+        .select_related("channel", "version", "release__actor")
+        .defer(*(f"version__{text}" for text in LONG))
+        .order_by("channel__position", "channel__name")
+    ):
+        heads[head.prompt_id].append(head)
+    newest = {
+        version.prompt_id: version
+        for version in PromptVersion.objects.filter(prompt__in=shown, number=F("prompt__next_number") - 1)
+        .select_related("author")
+        .defer(*LONG)
+    }
+    promotions = {row.prompt_id: row for row in Promotion.objects.filter(prompt__in=shown, state="OPEN").order_by("pk")}
+    states = {each.promotion.pk: status(each, lines(each)) for each in standings(promotions.values())}
+    return [_row(prompt, heads[pk], newest[pk], promotions.get(pk), states) for pk, prompt in shown.items()]
+
+
+def _row(
+    prompt: Prompt, heads: list[Head], newest: PromptVersion, promotion: Promotion | None, states: dict[int, str]
+) -> Row:
+    changes = [(newest.created_at, newest.author)]
+    changes += [(head.release.at, head.release.actor) for head in heads if head.release is not None]
+    at, who = max(changes, key=lambda change: change[0])
+    state = "" if promotion is None else states[promotion.pk]
+    return Row(prompt, heads, newest, promotion, state, at, who)

@@ -1,0 +1,65 @@
+"""Prompts: every prompt of the project, with what is live of each."""
+
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from accounts.pages.door import ProjectPage
+from prompts.models import Prompt
+from prompts.pages import listing
+
+PER_PAGE = 50
+
+
+class PromptsPage(ProjectPage):
+    place = "prompts"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        asked = {name: request.GET.get(name, "").strip() for name in ("q", "folder", "tag", "state", "sort")}
+        everything = Prompt.objects.visible_to(self.principal).filter(archived_at=None)
+        counts = listing.counts(everything)
+        counted = listing.folders(everything)
+        narrowed = self._narrowed(everything, asked)
+        paginator = Paginator(narrowed, PER_PAGE)
+        if narrowed is everything:
+            paginator.count = counts["all"]  # counted already
+        page = paginator.get_page(request.GET.get("page"))
+        return self.show(
+            "prompts/prompts.html",
+            {
+                "asked": asked,
+                "counts": counts,
+                "filters": [(name, words, counts[name]) for name, (words, _) in listing.FILTERS.items()],
+                "folders": _tree(counted, asked["folder"]),
+                "tops": sum("/" not in path for path in counted),
+                "tags": listing.tags(everything),
+                "page": page,
+                "rows": listing.rows(page.object_list),
+                "is_narrowed": any(asked[name] for name in ("q", "folder", "tag", "state")),
+            },
+            part="found",
+        )
+
+    @staticmethod
+    def _narrowed(prompts: QuerySet[Prompt], asked: dict[str, str]) -> QuerySet[Prompt]:
+        if asked["q"]:
+            prompts = listing.matching(prompts, asked["q"][:200])
+        if asked["folder"]:
+            prompts = prompts.filter(name__startswith=f"{asked['folder']}/")
+        if asked["tag"]:
+            prompts = prompts.filter(tags__contains=[asked["tag"]])
+        if asked["state"] in listing.FILTERS:
+            prompts = listing.annotated(prompts).filter(listing.FILTERS[asked["state"]][1])
+        return prompts.order_by("name") if asked["sort"] == "name" else listing.by_last_change(prompts)
+
+
+def _tree(counted: dict[str, int], chosen: str) -> list[dict[str, Any]]:
+    """The folders to show: those at the top, and those on the way to the chosen one and right below it."""
+    shown = []
+    for path in sorted(counted):
+        above, _, name = path.rpartition("/")
+        if not above or chosen == above or chosen.startswith(f"{above}/"):
+            shown.append({"path": path, "name": name, "count": counted[path], "depth": path.count("/")})
+    return shown

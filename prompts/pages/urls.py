@@ -1,0 +1,28 @@
+"""The addresses of this app's pages, below `p/<project>/`. A verb stands before a name: names hold slashes."""
+
+from django.urls import path, re_path, register_converter
+
+from prompts.models.prompts import NAME_FORM
+from prompts.pages.history import HistoryFile, HistoryPage
+from prompts.pages.prompt import PromptPage
+from prompts.pages.prompts import PromptsPage
+
+
+class PromptName:
+    regex = NAME_FORM.strip("^$").replace("(", "(?:")
+
+    @staticmethod
+    def to_python(value: str) -> str:
+        return value
+
+    to_url = to_python
+
+
+register_converter(PromptName, "prompt")
+
+urlpatterns = [
+    path("prompts/", PromptsPage.as_view(), name="prompts"),
+    path("history/", HistoryPage.as_view(), name="history"),
+    re_path(r"^history/(?P<what>live|ledger|trail)\.csv$", HistoryFile.as_view(), name="history-file"),
+    path("prompts/<prompt:name>/", PromptPage.as_view(), name="prompt"),
+]

@@ -1,0 +1,22 @@
+// Two ticks on the timeline: the third takes the place of the first, and the button says which two.
+const button = document.querySelector("[data-compares]");
+const ticked = [];
+
+function tick(box) {
+  if (box.checked) ticked.push(box);
+  else ticked.splice(ticked.indexOf(box), 1);
+  if (ticked.length > 2) ticked.shift().checked = false;
+  const numbers = ticked.map((each) => Number(each.value)).sort((a, b) => a - b);
+  button.textContent = numbers.length === 2 ? `Compare ${numbers[0]} with ${numbers[1]}` : "Compare two";
+  button.setAttribute("aria-disabled", String(numbers.length !== 2));
+}
+
+if (button) {
+  for (const box of document.querySelectorAll(".timeline input")) {
+    box.checked = false;
+    box.addEventListener("change", () => tick(box));
+  }
+  button.closest("form").addEventListener("submit", (event) => {
+    if (ticked.length !== 2) event.preventDefault();
+  });
+}

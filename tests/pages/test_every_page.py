@@ -1,0 +1,33 @@
+"""What holds for every page that is listed: in both themes, on a phone, and without JavaScript."""
+
+import pytest
+
+from tests.pages.conftest import Demo, Visit, accessible, fits
+from tests.pages.listed import PAGES, Shown
+
+
+@pytest.fixture
+def demo(standing_demo: Demo) -> Demo:
+    return standing_demo
+
+
+every_page = pytest.mark.parametrize("shown", PAGES, ids=lambda shown: shown.name)
+
+
+@every_page
+def test_anybody_can_use_it(visit: Visit, demo: Demo, shown: Shown) -> None:
+    page = visit(shown.person, shown.address(demo))
+    assert page.locator("h1").count() == 1
+    accessible(page)
+    page.emulate_media(color_scheme="dark")
+    accessible(page, "color-contrast")
+    for width in (360, 1920):
+        page.set_viewport_size({"width": width, "height": 800})
+        fits(page)
+
+
+@every_page
+def test_it_reads_without_scripts(visit: Visit, demo: Demo, shown: Shown) -> None:
+    page = visit(shown.person, shown.address(demo), scripts=False, width=360)
+    assert page.locator("h1").is_visible()
+    fits(page)

@@ -1,0 +1,120 @@
+"""Prompts and Prompt: finding, reading, promoting and rolling back; by keyboard, without scripts, and refused."""
+
+import re
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from playwright.sync_api import Page, expect
+
+from prompts.actions.releases import promote
+from prompts.actions.versions import save_version
+from prompts.models import Channel, Head, Prompt
+from prompts.reading import find_version
+from tests.pages.conftest import Demo, Visit, signed_in
+
+GREETING = "/p/demo/prompts/support/greeting/"
+
+
+def live(name: str = "support/greeting", channel: str = "stable") -> int:
+    head = Head.objects.select_related("version").get(prompt__name=name, channel__name=channel)
+    assert head.version is not None
+    return head.version.number
+
+
+def stepped_to(page: Page, text: str) -> None:
+    """Tab until something with this text has the focus."""
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if text in page.evaluate(
+            "document.activeElement.matches('a, button') ? document.activeElement.textContent : ''"
+        ):
+            return
+    raise AssertionError(f"no key leads to {text}")
+
+
+def test_by_keyboard_from_the_list_to_a_rollback(visit: Visit, demo: Demo) -> None:
+    was = live()
+    page = visit("cleo", "/p/demo/prompts/")
+    page.keyboard.press("/")
+    page.keyboard.type("support/greeting")
+    expect(page.locator("#found tbody tr")).to_have_count(1)
+    expect(page.locator("#live")).to_have_text("1 prompt found.")
+    page.keyboard.press("Escape")
+    stepped_to(page, "support/greeting")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("support/greeting")
+    stepped_to(page, "Roll back to")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Reason for rolling back")).to_be_focused()
+    page.keyboard.type("It greets twice.")
+    page.keyboard.press("Enter")
+    banner = page.locator(".banner.is-passed")
+    expect(banner).to_be_focused()
+    expect(banner).to_contain_text("is live in stable again.")
+    assert live() != was
+
+
+def test_without_scripts_a_version_goes_to_staging(visit: Visit, demo: Demo) -> None:
+    page = visit("cleo", "/p/demo/prompts/support/order-status/", scripts=False)
+    page.get_by_role("link", name=re.compile("Promote .* to staging")).click()
+    page.get_by_label("Why").fill("For the tests.")
+    page.get_by_role("button", name=re.compile("Promote version")).click()
+    assert page.locator(".banner.is-passed").is_visible()
+    assert live("support/order-status", "staging") == 7
+
+
+def test_a_refusal_keeps_what_was_typed_and_moves_nothing(visit: Visit, demo: Demo) -> None:
+    was = live()
+    page = visit("cleo", f"{GREETING}?act=roll-back&channel=stable")
+    page.get_by_label("Reason for rolling back").fill("It greets twice.")
+    # As if somebody else had moved the channel meanwhile.
+    page.evaluate("document.querySelector('[name=revision]').value = '1'")
+    page.get_by_role("button", name=re.compile("Roll back to")).click()
+    expect(page.locator(".banner.is-failed")).to_be_focused()
+    expect(page.locator(".banner.is-failed")).to_contain_text("Look at it and decide again.")
+    expect(page.get_by_label("Reason for rolling back")).to_have_value("It greets twice.")
+    assert live() == was
+
+
+def test_an_editor_sees_no_button_that_would_be_refused(visit: Visit, demo: Demo) -> None:
+    page = visit("ada", GREETING)
+    assert page.get_by_role("link", name=re.compile("^Roll back")).count() == 0
+    answer = signed_in(demo.people["ada"]).post(
+        GREETING, {"act": "roll-back", "channel": "stable", "version": "1", "reason": "Just so."}
+    )
+    assert answer.status_code == 403
+    assert "Your role in demo does not let you" in answer.content.decode()
+
+
+def test_a_tab_changes_the_text_alone_and_keeps_its_address(visit: Visit, demo: Demo) -> None:
+    page = visit("ada", GREETING)
+    page.get_by_role("link", name="Use it").click()
+    expect(page.locator("#shown-title")).to_have_text("Use it")
+    expect(page.locator("#live")).to_contain_text("Use it of version")
+    assert page.url.endswith("?show=use")
+    page.go_back()
+    expect(page.locator("#shown-title")).to_contain_text("Version")
+
+
+def queries(demo: Demo, path: str) -> int:
+    client = signed_in(demo.people["cleo"])
+    client.get(path)
+    with CaptureQueriesContext(connection) as asked:
+        assert client.get(path).status_code == 200
+    return len(asked)
+
+
+def test_the_number_of_queries_does_not_grow(demo: Demo) -> None:
+    before = {path: queries(demo, path) for path in ("/p/demo/prompts/", GREETING)}
+    ada, prompt = demo.principal("ada"), Prompt.objects.get(name="support/greeting")
+    staging = Channel.objects.select_related("policy").get(project=demo.project, name="staging")
+    for number in range(30):
+        saved = save_version(by=ada, prompt=prompt, content=f"Hello {number}", variables=[], message=f"Try {number}")
+        promote(
+            by=demo.principal("cleo"),
+            prompt=prompt,
+            channel=staging,
+            version=find_version(prompt, saved.version.number),
+        )
+    assert {path: queries(demo, path) for path in before} == before
+    assert max(before.values()) <= 30
