@@ -6,31 +6,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Exists, F, Func, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import Count, Exists, F, Func, Max, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce, Greatest
 
 from prompts.checks import lines, status
-from prompts.models import Head, Promotion, Prompt, PromptVersion
+from prompts.models import Head, Promotion, Prompt, PromptVersion, Release
 from prompts.standing import standings
 
 LONG = ("content", "source", "variables", "config")
 _NEWEST = PromptVersion.objects.filter(prompt=OuterRef("pk"), number=OuterRef("next_number") - 1)
-_LIVE = Head.objects.filter(prompt=OuterRef("pk"), channel__name="stable", version__isnull=False)
-_OPEN = Promotion.objects.filter(prompt=OuterRef("pk"), state=Promotion.State.OPEN)
 _MOVED = (
-    Head.objects.filter(prompt=OuterRef("pk"), release__isnull=False)
-    .order_by()
-    .values("prompt")
-    .annotate(last=Func(F("release__at"), function="max"))
-    .values("last")
+    Release.objects.filter(prompt=OuterRef("pk")).order_by().values("prompt").annotate(last=Max("at")).values("last")
 )
-
-# The saved filters: what they are called, and which prompts they leave.
-FILTERS: dict[str, tuple[str, Q]] = {
-    "open": ("Has open promotion", Q(has_open=True)),
-    "behind": ("Stable behind newest", Q(live__lt=F("next_number") - 1)),
-    "never": ("Never promoted", Q(live__isnull=True)),
+# The saved filters: how each is called.
+FILTERS = {
+    "open": "Has open promotion",
+    "behind": "Stable behind newest",
+    "never": "Never promoted",
 }
+_BEHIND = Q(version__number__lt=F("prompt__next_number") - 1)
 
 
 @dataclass(frozen=True)
@@ -46,10 +40,6 @@ class Row:
     changed_by: Any
 
 
-def annotated(prompts: QuerySet[Prompt]) -> QuerySet[Prompt]:
-    return prompts.annotate(has_open=Exists(_OPEN), live=Subquery(_LIVE.values("version__number")[:1]))
-
-
 def by_last_change(prompts: QuerySet[Prompt]) -> QuerySet[Prompt]:
     saved = Subquery(_NEWEST.values("created_at")[:1])
     return prompts.annotate(changed=Greatest(saved, Coalesce(Subquery(_MOVED), saved))).order_by("-changed", "name")
@@ -62,9 +52,30 @@ def matching(prompts: QuerySet[Prompt], words: str) -> QuerySet[Prompt]:
 
 
 def counts(prompts: QuerySet[Prompt]) -> dict[str, int]:
-    """How many there are in all, and behind each saved filter."""
-    asked = {name: Count("pk", filter=condition) for name, (_, condition) in FILTERS.items()}
-    return annotated(prompts).aggregate(all=Count("pk"), **asked)
+    """How many there are in all, and behind each saved filter; asked of whole tables, not prompt by prompt."""
+    every, stands = prompts.count(), _stable(prompts).aggregate(live=Count("pk"), behind=Count("pk", filter=_BEHIND))
+    with_open = _open(prompts).values("prompt").distinct().count()
+    return {"all": every, "open": with_open, "behind": stands["behind"], "never": every - stands["live"]}
+
+
+def filtered(prompts: QuerySet[Prompt], name: str) -> QuerySet[Prompt]:
+    """Those that a saved filter leaves."""
+    if name == "open":
+        return prompts.filter(pk__in=_open(prompts).values("prompt"))
+    stable = _stable(prompts)
+    return (
+        prompts.filter(pk__in=stable.filter(_BEHIND).values("prompt"))
+        if name == "behind"
+        else prompts.exclude(pk__in=stable.values("prompt"))
+    )
+
+
+def _stable(prompts: QuerySet[Prompt]) -> QuerySet[Head]:
+    return Head.objects.filter(prompt__in=prompts, channel__name="stable", version__isnull=False)
+
+
+def _open(prompts: QuerySet[Prompt]) -> QuerySet[Promotion]:
+    return Promotion.objects.filter(prompt__in=prompts, state=Promotion.State.OPEN)
 
 
 def folders(prompts: QuerySet[Prompt]) -> Counter[str]:

@@ -31,7 +31,7 @@ class PromptsPage(ProjectPage):
             {
                 "asked": asked,
                 "counts": counts,
-                "filters": [(name, words, counts[name]) for name, (words, _) in listing.FILTERS.items()],
+                "filters": [(name, words, counts[name]) for name, words in listing.FILTERS.items()],
                 "folders": _tree(counted, asked["folder"]),
                 "tops": sum("/" not in path for path in counted),
                 "tags": listing.tags(everything),
@@ -51,7 +51,7 @@ class PromptsPage(ProjectPage):
         if asked["tag"]:
             prompts = prompts.filter(tags__contains=[asked["tag"]])
         if asked["state"] in listing.FILTERS:
-            prompts = listing.annotated(prompts).filter(listing.FILTERS[asked["state"]][1])
+            prompts = listing.filtered(prompts, asked["state"])
         return prompts.order_by("name") if asked["sort"] == "name" else listing.by_last_change(prompts)
 
 
