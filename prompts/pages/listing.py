@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Exists, F, Func, Max, OuterRef, Q, QuerySet, Subquery, Value
-from django.db.models.functions import Coalesce, Greatest
+from django.db.models.functions import Greatest
 
+from accounts.models import Project
 from prompts.checks import lines, status
-from prompts.models import Head, Promotion, Prompt, PromptVersion, Release
+from prompts.models import Channel, Head, Promotion, Prompt, PromptVersion, Release
 from prompts.standing import standings
 
 LONG = ("content", "source", "variables", "config")
@@ -24,7 +25,10 @@ FILTERS = {
     "behind": "Stable behind newest",
     "never": "Never promoted",
 }
-_BEHIND = Q(version__number__lt=F("prompt__next_number") - 1)
+# By ids, which an index holds: the numbers stand in rows as long as their texts.
+_BEHIND = Q(
+    version__lt=Subquery(PromptVersion.objects.filter(prompt=OuterRef("prompt")).order_by("-pk").values("pk")[:1])
+)
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,8 @@ class Row:
 
 
 def by_last_change(prompts: QuerySet[Prompt]) -> QuerySet[Prompt]:
-    saved = Subquery(_NEWEST.values("created_at")[:1])
-    return prompts.annotate(changed=Greatest(saved, Coalesce(Subquery(_MOVED), saved))).order_by("-changed", "name")
+    saved = Subquery(_NEWEST.values("created_at")[:1])  # PostgreSQL's greatest passes over what is not there
+    return prompts.annotate(changed=Greatest(saved, Subquery(_MOVED))).order_by("-changed", "name")
 
 
 def matching(prompts: QuerySet[Prompt], words: str) -> QuerySet[Prompt]:
@@ -51,18 +55,21 @@ def matching(prompts: QuerySet[Prompt], words: str) -> QuerySet[Prompt]:
     return prompts.filter(Q(name__icontains=words) | Q(description__icontains=words) | in_text)
 
 
-def counts(prompts: QuerySet[Prompt]) -> dict[str, int]:
+def counts(prompts: QuerySet[Prompt], project: Project) -> dict[str, int]:
     """How many there are in all, and behind each saved filter; asked of whole tables, not prompt by prompt."""
-    every, stands = prompts.count(), _stable(prompts).aggregate(live=Count("pk"), behind=Count("pk", filter=_BEHIND))
+    every, stands = (
+        prompts.count(),
+        _stable(prompts, project).aggregate(live=Count("pk"), behind=Count("pk", filter=_BEHIND)),
+    )
     with_open = _open(prompts).values("prompt").distinct().count()
     return {"all": every, "open": with_open, "behind": stands["behind"], "never": every - stands["live"]}
 
 
-def filtered(prompts: QuerySet[Prompt], name: str) -> QuerySet[Prompt]:
+def filtered(prompts: QuerySet[Prompt], project: Project, name: str) -> QuerySet[Prompt]:
     """Those that a saved filter leaves."""
     if name == "open":
         return prompts.filter(pk__in=_open(prompts).values("prompt"))
-    stable = _stable(prompts)
+    stable = _stable(prompts, project)
     return (
         prompts.filter(pk__in=stable.filter(_BEHIND).values("prompt"))
         if name == "behind"
@@ -70,8 +77,9 @@ def filtered(prompts: QuerySet[Prompt], name: str) -> QuerySet[Prompt]:
     )
 
 
-def _stable(prompts: QuerySet[Prompt]) -> QuerySet[Head]:
-    return Head.objects.filter(prompt__in=prompts, channel__name="stable", version__isnull=False)
+def _stable(prompts: QuerySet[Prompt], project: Project) -> QuerySet[Head]:
+    stable = Channel.objects.filter(project=project, name="stable").values("pk")
+    return Head.objects.filter(prompt__in=prompts, channel=Subquery(stable[:1]), version__isnull=False)
 
 
 def _open(prompts: QuerySet[Prompt]) -> QuerySet[Promotion]:
@@ -92,6 +100,11 @@ def folders(prompts: QuerySet[Prompt]) -> Counter[str]:
 def tags(prompts: QuerySet[Prompt]) -> list[tuple[str, int]]:
     tag = Func(F("tags"), function="unnest")
     return list(prompts.order_by().values_list(tag).annotate(count=Count("pk")).order_by("-count")[:30])
+
+
+def in_order(ids: Sequence[int]) -> list[Prompt]:
+    found = Prompt.objects.in_bulk(ids)
+    return [found[pk] for pk in ids]
 
 
 def rows(prompts: Iterable[Prompt]) -> list[Row]:
