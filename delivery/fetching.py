@@ -17,6 +17,7 @@ from prompts.selectors import Selector, parse_selector
 from prompts.shapes import digest_text
 
 PARAMETERS = ("_version", "_user", "_at", "_render", "_strict")
+_PARAMETERS = frozenset(PARAMETERS)
 LONGEST_USER = 256
 STABLE = Selector(channel="stable")
 
@@ -45,42 +46,41 @@ def query_pairs(query: str) -> list[tuple[str, str]]:
 
     The same as `urllib.parse.parse_qsl`, for which every part costs as if it were encoded.
     """
+    if "+" in query:
+        query = query.replace("+", " ")
+    coded = "%" in query
     pairs = []
     for part in query.split("&"):
         if part:
             name, _, text = part.partition("=")
-            pairs.append((_decoded(name), _decoded(text)))
+            pairs.append((unquote(name), unquote(text)) if coded else (name, text))
     return pairs
-
-
-def _decoded(text: str) -> str:
-    if "+" in text:
-        text = text.replace("+", " ")
-    return unquote(text) if "%" in text else text
 
 
 def read_query(pairs: Iterable[tuple[str, str]]) -> Asked:
     """The parameters of a fetch, each given once; those that begin with `_` must be ours."""
-    given: dict[str, list[str]] = {}
-    for name, text in pairs:
-        given.setdefault(name, []).append(text)
-    for name, texts in given.items():
+    pairs = list(pairs)
+    values = dict(pairs)
+    special = [name for name in values if name[:1] == "_"]
+    if len(values) < len(pairs) or not _PARAMETERS.issuperset(special):
+        raise _misread([name for name, _ in pairs])
+    if not special:
+        return Asked(values=values)
+    own = {name: values.pop(name) for name in special}
+    selector = parse_selector(own["_version"]) if "_version" in own else STABLE
+    _check_user(own.get("_user"))
+    return Asked(selector, own.get("_at"), _flag(own, "_render"), bool(_flag(own, "_strict")), values)
+
+
+def _misread(names: list[str]) -> DomainError:
+    for name in names:
         if name.startswith("_") and name not in PARAMETERS:
-            raise DomainError(
+            return DomainError(
                 "unknown_parameter", f"{shorten(name)} is not a parameter here. Ours: {', '.join(PARAMETERS)}."
             )
-        if len(texts) > 1:
-            raise DomainError("unknown_parameter", f"{shorten(name)} stands twice in the address. Give it once.")
-    values = {name: texts[0] for name, texts in given.items()}
-    selector = parse_selector(values["_version"]) if "_version" in values else STABLE
-    _check_user(values.get("_user"))
-    return Asked(
-        selector,
-        values.get("_at"),
-        _flag(values, "_render"),
-        bool(_flag(values, "_strict")),
-        {name: text for name, text in values.items() if not name.startswith("_")},
-    )
+        if names.count(name) > 1:
+            break
+    return DomainError("unknown_parameter", f"{shorten(name)} stands twice in the address. Give it once.")
 
 
 def _flag(given: Mapping[str, str], name: str) -> bool | None:
@@ -183,7 +183,8 @@ class _Form:
 
     def fill(self, values: Mapping[str, Any], messages: Mapping[str, Any], *, strict: bool) -> bytes:
         content, unused = self.template.render(values, messages, strict=strict)
-        return f"{self.before}{canonical_json(content)}{self.behind}{canonical_json(unused)}}}".encode()
+        names = canonical_json(unused) if unused else "[]"
+        return f"{self.before}{canonical_json(content)}{self.behind}{names}}}".encode()
 
 
 def conditional(body: bytes, known: bytes | None, *headers: Header) -> Answer:

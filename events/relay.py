@@ -36,6 +36,8 @@ def wake(*tasks: str) -> None:
     try:
         for task in tasks:
             current_app.send_task(task, expires=STALE, retry=False)
+    except FileNotFoundError:
+        log.debug("There is no folder for messages: `script/server` makes it, and sweeps when it starts.")
     except Exception as error:  # noqa: BLE001 - every transport has exceptions of its own
         if not _is_silent:
             # Not its words: they may quote the broker's password.

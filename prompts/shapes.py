@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet
 
 from accounts.shapes import actor_shape
 from promptforge.lib.ids import encode
@@ -12,6 +12,7 @@ from prompts.checks import lines, missing, status
 from prompts.links import check_url
 from prompts.models import ChannelPolicy, FreezeWindow, PolicyChange, Prompt, PromptVersion, Release
 from prompts.models.channels import POLICY_FIELDS
+from prompts.models.releases import ReleaseQuerySet
 from prompts.standing import Cast, Standing
 
 
@@ -67,13 +68,10 @@ def version_shapes(versions: list[PromptVersion]) -> list[dict[str, Any]]:
     return [version_shape(version, included) for version in versions]
 
 
-def releases_with_all(releases: Any) -> QuerySet[Release]:
+def releases_with_all(releases: ReleaseQuerySet) -> QuerySet[Release]:
     """Releases with everything that their shape shows, in a fixed number of queries."""
-    before = Release.objects.filter(
-        prompt=OuterRef("prompt"), channel=OuterRef("channel"), revision=OuterRef("revision") - 1
-    )
-    with_previous: QuerySet[Release] = releases.annotate(previous_number=Subquery(before.values("version__number")))
-    return with_previous.select_related("prompt", "channel", "version", "actor").prefetch_related("actor__api_keys")
+    with_rows = releases.with_previous().select_related("prompt", "channel", "version", "actor")
+    return with_rows.prefetch_related("actor__api_keys")
 
 
 def released(pk: int) -> Release:
@@ -81,7 +79,7 @@ def released(pk: int) -> Release:
 
 
 def release_shape(release: Any) -> dict[str, Any]:
-    """One of `releases_with_all`; its `previous_number` is the version that was live before."""
+    """One of `releases_with_all`, or one that was just made: both know their `previous_number`."""
     return {
         "id": encode("rel", release.pk),
         "prompt": release.prompt.name,

@@ -142,8 +142,8 @@ def cut_release(
 ) -> Release:
     """Append a row to a ledger whose head is locked, and say so. `at` is given for imported history only."""
     release = Release.objects.create(
-        prompt_id=head.prompt_id,
-        channel_id=head.channel_id,
+        prompt=head.prompt,
+        channel=head.channel,
         revision=head.revision + 1,
         kind=kind,
         version=version,
@@ -154,7 +154,9 @@ def cut_release(
         previous_digest=b"",
         digest=b"",
     )
-    release.refresh_from_db(fields=["at", "previous_digest", "digest"])
+    settled = Release.objects.with_previous().only("at", "previous_digest", "digest").get(pk=release.pk)
+    for name in ("at", "previous_digest", "digest", "previous_number"):
+        setattr(release, name, getattr(settled, name))
     record(
         EventKind.RELEASE_MADE,
         project_id=by.project.pk,

@@ -27,6 +27,15 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         """The rows that stood at this moment, newest first: of one ledger, the first is its state then."""
         return self.filter(at__lte=moment).order_by("-revision")
 
+    def with_previous(self) -> "ReleaseQuerySet":
+        """Each with `previous_number`: the version that its channel served before, None for the first."""
+        before = Release.objects.filter(
+            prompt=models.OuterRef("prompt"),
+            channel=models.OuterRef("channel"),
+            revision=models.OuterRef("revision") - 1,
+        )
+        return self.annotate(previous_number=models.Subquery(before.values("version__number")))
+
 
 class Release(models.Model):
     """One row of a channel's append-only ledger; the newest row is the channel's whole state."""

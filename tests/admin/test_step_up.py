@@ -2,6 +2,7 @@
 
 import time
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.test import Client
@@ -60,7 +61,7 @@ def test_an_old_sign_in_is_refused_and_what_was_typed_is_kept(careful_team: Team
     answer = client.post(page, typed)
     form, shown = answer.context["form"], answer.content.decode()
     assert form.non_field_errors() == [TOO_OLD]
-    assert f'href="{reverse("admin:login")}"' in shown
+    assert f'href="{reverse("admin:login")}?next={quote(page, safe="")}"' in shown
     kept = typed.get("name") or typed.get("email") or typed.get("reason")
     assert str(kept) in shown
     assert counts() == before

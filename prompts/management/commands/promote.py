@@ -7,7 +7,7 @@ from accounts.management.project_command import ProjectCommand
 from prompts.actions.promotions import go_live
 from prompts.reading import find_channel, find_prompt, resolve
 from prompts.selectors import parse_reference
-from prompts.shapes import release_shape, released
+from prompts.shapes import release_shape
 
 
 class Command(ProjectCommand):
@@ -29,4 +29,4 @@ class Command(ProjectCommand):
         channel = find_channel(person, options["channel"])
         release = go_live(by=person, prompt=prompt, channel=channel, version=version, reason=options["reason"])
         sentence = f"{version} is live on {channel} (revision {release.revision}). The next request gets it."
-        self.write(options, release_shape(released(release.pk)), sentence)
+        self.write(options, release_shape(release), sentence)

@@ -6,7 +6,7 @@ from typing import Any
 from accounts.management.project_command import ProjectCommand
 from prompts.actions.releases import rollback
 from prompts.reading import find_channel, find_prompt, find_version
-from prompts.shapes import release_shape, released
+from prompts.shapes import release_shape
 
 
 class Command(ProjectCommand):
@@ -30,4 +30,4 @@ class Command(ProjectCommand):
         sentence = (
             f"{release.version} is live on {channel} again (revision {release.revision}). The next request gets it."
         )
-        self.write(options, release_shape(released(release.pk)), sentence)
+        self.write(options, release_shape(release), sentence)
