@@ -24,6 +24,7 @@ FILTERS = {
     "open": "Has open promotion",
     "behind": "Stable behind newest",
     "never": "Never promoted",
+    "archived": "Archived",
 }
 # By ids, which an index holds: the numbers stand in rows as long as their texts.
 _BEHIND = Q(
@@ -56,7 +57,7 @@ def matching(prompts: QuerySet[Prompt], words: str) -> QuerySet[Prompt]:
 
 
 def counts(prompts: QuerySet[Prompt], project: Project) -> dict[str, int]:
-    """How many there are in all, and behind each saved filter; asked of whole tables, not prompt by prompt."""
+    """How many there are in all, and behind each filter; asked of whole tables, not prompt by prompt."""
     every, stands = (
         prompts.count(),
         _stable(prompts, project).aggregate(live=Count("pk"), behind=Count("pk", filter=_BEHIND)),

@@ -18,10 +18,11 @@ class PromptsPage(ProjectPage):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         asked = {name: request.GET.get(name, "").strip() for name in ("q", "folder", "tag", "state", "sort")}
-        everything = Prompt.objects.visible_to(self.principal).filter(archived_at=None)
-        counts = listing.counts(everything, self.principal.project)
+        visible = Prompt.objects.visible_to(self.principal)
+        everything, archived = visible.filter(archived_at=None), visible.exclude(archived_at=None)
+        counts = listing.counts(everything, self.principal.project) | {"archived": archived.count()}
         counted = listing.folders(everything)
-        narrowed = self._narrowed(everything, asked)
+        narrowed = self._narrowed(archived if asked["state"] == "archived" else everything, asked)
         # Looking through every text once is enough: what a search finds is counted and cut here.
         found = list(narrowed.values_list("pk", flat=True)) if asked["q"] else narrowed
         page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
@@ -49,7 +50,7 @@ class PromptsPage(ProjectPage):
             prompts = prompts.filter(name__startswith=f"{asked['folder']}/")
         if asked["tag"]:
             prompts = prompts.filter(tags__contains=[asked["tag"]])
-        if asked["state"] in listing.FILTERS:
+        if asked["state"] in listing.FILTERS and asked["state"] != "archived":
             prompts = listing.filtered(prompts, self.principal.project, asked["state"])
         return prompts.order_by("name") if asked["sort"] == "name" else listing.by_last_change(prompts)
 
