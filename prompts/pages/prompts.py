@@ -24,9 +24,9 @@ class PromptsPage(ProjectPage):
         counted = listing.folders(everything)
         narrowed = self._narrowed(archived if asked["state"] == "archived" else everything, asked)
         # Looking through every text once is enough: what a search finds is counted and cut here.
-        found = list(narrowed.values_list("pk", flat=True)) if asked["q"] else narrowed
+        found: Any = list(narrowed.values_list("pk", flat=True)) if asked["q"] else narrowed
         page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
-        shown = listing.in_order(page.object_list) if asked["q"] else page.object_list
+        shown = listing.in_order(list(page.object_list)) if asked["q"] else list(page.object_list)
         return self.show(
             "prompts/prompts.html",
             {
