@@ -67,7 +67,7 @@ def test_an_event_arrives_signed_and_in_words(team: Team, receiver: Receiver, ho
         "version": 1,
         "kind_of_release": "promote",
     }
-    assert data["url"] == f"http://127.0.0.1:8000/admin/prompts/release/{event.subject_id}/change/"
+    assert data["url"] == "http://127.0.0.1:8000/p/shop/prompts/support/greeting/?version=1"
     assert data["seq"] == event.seal.seq
     delivery = Delivery.objects.get()
     assert (delivery.endpoint, delivery.state, delivery.tries) == (endpoint, "delivered", 1)
@@ -339,7 +339,9 @@ def test_slack_gets_one_sentence_in_which_nothing_is_a_command(team: Team, recei
     pump()
     texts = [one.json["text"] for one in receiver.at("ok")]
     assert all(set(one.json) == {"text"} for one in receiver.at("ok"))
-    assert any(text.startswith("Ada saved support/greeting@2 (shop). <http://127.0.0.1:8000/admin/") for text in texts)
+    assert any(
+        text.startswith("Ada saved support/greeting@2 (shop). <http://127.0.0.1:8000/p/shop/prompts/") for text in texts
+    )
     cleo = "Cleo &lt;!channel&gt; &amp; co"
     assert any(text.startswith(f"{cleo} put support/greeting@2 on stable live (shop). <http") for text in texts)
     assert any(f"{cleo} rolled back: support/greeting@1 on stable is live again (shop)." in text for text in texts)
