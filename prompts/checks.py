@@ -17,9 +17,8 @@ from promptforge.lib.verdicts import Verdict, denied
 from prompts.hidden_text import find_hidden
 from prompts.models import Check, Promotion, PromptVersion, Review
 from prompts.models.channels import CheckName
-from prompts.models.prompts import PromptType
 from prompts.secret_scan import find_secrets
-from prompts.standing import Standing
+from prompts.standing import Standing, standings
 
 Conclusion = Check.Conclusion
 # What a refusal calls it when a check holds a promotion back.
@@ -199,7 +198,7 @@ class HiddenTextCheck(StoredCheck):
     def examine(self, promotion: Promotion) -> Answer:
         severe = [
             (where, found)
-            for where, text in _texts(promotion.version)
+            for _, where, text in promotion.version.served_texts
             for found in find_hidden(text)
             if found["severe"]
         ]
@@ -237,7 +236,7 @@ class SecretsCheck(StoredCheck):
     name = CheckName.SECRETS
 
     def examine(self, promotion: Promotion) -> Answer:
-        found = [(where, secret) for where, text in _texts(promotion.version) for secret in find_secrets(text)]
+        found = [(where, secret) for _, where, text in promotion.version.served_texts for secret in find_secrets(text)]
         if not found:
             return passed("Nothing looks like a key or a password.")
         where, first = found[0]
@@ -308,6 +307,14 @@ def status(standing: Standing, shown: Sequence[Line]) -> str:
     return "ready"
 
 
+def with_status(promotions: Any, wanted: str) -> Any:
+    """Those with a status, which no column holds: of the open ones it is computed, and open ones are few."""
+    if wanted not in OPEN_STATUSES:
+        return promotions.filter(state=wanted.upper())
+    found = standings(promotions.filter(state=Promotion.State.OPEN))
+    return promotions.filter(pk__in=[each.promotion.pk for each in found if status(each, lines(each)) == wanted])
+
+
 def _line(name: CheckName, standing: Standing) -> Line:
     channel, check = standing.promotion.channel, installed().get(name)
     required = _required(name, standing)
@@ -355,17 +362,6 @@ def caller_breaks(name: str, old: dict[str, Any] | None, new: dict[str, Any]) ->
         yield f"{name} no longer takes {', '.join(map(str, gone))}"
     if new["max_length"] is not None and (old["max_length"] is None or new["max_length"] < old["max_length"]):
         yield f"{name} takes at most {new['max_length']} characters"
-
-
-def _texts(version: PromptVersion) -> Iterator[tuple[str, str]]:
-    """Every text that is served, each with its name: the content (of a chat each message), variables and config."""
-    if version.type == PromptType.CHAT:
-        for number, message in enumerate(version.served_content, 1):
-            yield f"message {number}", message.get("content", "")
-    else:
-        yield "the text", version.content
-    yield "the variables", version.variables
-    yield "the config", version.config
 
 
 def _belongs(person: int, roles: dict[int, list[str]], group: Sequence[str]) -> bool:

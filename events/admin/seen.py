@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
+from urllib.parse import urlencode
 
 from django import forms
 from django.apps import apps
@@ -55,7 +56,8 @@ class VerbForm(forms.Form):
 
     title: ClassVar[str]
     button: ClassVar[str]
-    warning: ClassVar[str] = ""
+    template: ClassVar[str] = "admin/verb.html"
+    warning: str = ""
     remedy: str = ""  # where the last refusal is mended, when that is another page
 
     def __init__(self, *args: Any, request: HttpRequest, row: Any = None, **kwargs: Any) -> None:
@@ -74,18 +76,38 @@ class VerbForm(forms.Form):
         """Call the action with what was typed."""
         raise NotImplementedError
 
+    def ask(self) -> None:
+        """Refuse what is refused whatever is typed."""
+        if self.row is not None:
+            require(self.verdict(self.request.user, self.row))
+        self.demand()
+
+    def hindrance(self) -> str:
+        """Why it would be refused, told before anything is typed; of a row that is not there yet nothing is asked."""
+        if self.row is None or self.is_bound:
+            return ""
+        try:
+            self.ask()
+        except DomainError as refusal:
+            self._remember_remedy(refusal)
+            return refusal.detail
+        return ""
+
     def attempt(self) -> Done | None:
         """Do it, or keep the refusal's sentences as errors of the form."""
         try:
-            if self.row is not None:
-                require(self.verdict(self.request.user, self.row))
-            self.demand()
+            self.ask()
             return self.do()
         except DomainError as refusal:
-            self.remedy = refusal.extra.get("url", "")
-            sentences = [refusal.detail, *(fault.detail for fault in refusal.faults)]
-            self.add_error(None, cast("Any", list(dict.fromkeys(sentences))))
+            self._remember_remedy(refusal)
+            more = [fault.detail for fault in refusal.faults if fault.detail not in refusal.detail]
+            self.add_error(None, cast("Any", list(dict.fromkeys([refusal.detail, *more]))))
             return None
+
+    def _remember_remedy(self, refusal: DomainError) -> None:
+        """The page that mends a refusal is told to lead back here."""
+        if url := refusal.extra.get("url", ""):
+            self.remedy = f"{url}{'&' if '?' in url else '?'}{urlencode({'next': self.request.path})}"
 
 
 @dataclass(frozen=True)
@@ -210,8 +232,8 @@ class SeenAdmin(ModelAdmin):
         done = form.attempt() if request.method == "POST" and form.is_valid() else None
         if done is not None:
             return self.done(request, form, done)
-        adminform = helpers.AdminForm(cast("Any", form), [(None, {"fields": list(form.fields)})], {}, model_admin=self)
-        verdict = ALLOWED if row is None or form.is_bound else form.verdict(request.user, row)
+        fields = [field.name for field in form.visible_fields()]
+        adminform = helpers.AdminForm(cast("Any", form), [(None, {"fields": fields})], {}, model_admin=self)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -220,10 +242,10 @@ class SeenAdmin(ModelAdmin):
             "subtitle": None if row is None else str(row),
             "form": form,
             "adminform": adminform,
-            "refusal": verdict.sentence,
+            "refusal": form.hindrance(),
             "media": self.media + adminform.media,
         }
-        return TemplateResponse(request, "admin/verb.html", context)
+        return TemplateResponse(request, form_class.template, context)
 
     def done(self, request: HttpRequest, form: VerbForm, done: Done) -> HttpResponse:
         messages.success(request, done.sentence)
@@ -232,16 +254,30 @@ class SeenAdmin(ModelAdmin):
         self.log_change(request, done.row, form.title)
         return HttpResponseRedirect(page_of(done.row))
 
+    def verbs_for(self, request: HttpRequest, row: Any) -> Sequence[Verb]:
+        """Those of the verbs that make sense for this row as it stands."""
+        return self.verbs
+
+    def offered(self, request: HttpRequest, row: Any) -> list[Tool]:
+        """What this person may do to a row."""
+        verbs = [verb for verb in self.verbs_for(request, row) if verb.form.verdict(request.user, row).allowed]
+        return [Tool(verb.label, self.verb_url(verb.word, row)) for verb in verbs]
+
+    def verb_url(self, word: str, row: Any) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{word}", args=[quote(row.pk)])
+
     def tools(self, request: HttpRequest, row: Any) -> list[Tool]:
         """The buttons above a row: what this person may do to it, and where to look further."""
-        name = f"admin:{self.opts.app_label}_{self.opts.model_name}"
-        offered = [verb for verb in self.verbs if verb.form.verdict(request.user, row).allowed]
-        tools = [Tool(verb.label, reverse(f"{name}_{verb.word}", args=[quote(row.pk)])) for verb in offered]
+        return [*self.offered(request, row), *self.elsewhere(row)]
+
+    def elsewhere(self, row: Any) -> list[Tool]:
+        """Where to look further."""
+        tools = []
         if self.subject_kind:
             query = {"subject_kind__exact": self.subject_kind, "subject_id__exact": self.subject_id(row)}
             tools.append(Tool("Events", list_of("events_event", **query)))
         if hasattr(self, "history_form_view"):
-            tools.append(Tool("History", reverse(f"{name}_history", args=[quote(row.pk)])))
+            tools.append(Tool("History", self.verb_url("history", row)))
         return tools
 
     def subject_id(self, row: Any) -> int:

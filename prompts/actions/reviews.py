@@ -5,17 +5,19 @@ from collections.abc import Sequence
 from django.db import connection, transaction
 from django.db.models import Q
 
+from accounts.models import User
 from accounts.policies import Principal
 from accounts.roles import Permission
 from events.actions import record
 from events.kinds import EventKind
 from promptforge.lib.errors import DomainError, shorten
 from promptforge.lib.refusals import refusals
-from promptforge.lib.verdicts import require
+from promptforge.lib.verdicts import Verdict, denied, require
 from prompts.actions.promotions import locked_promotion
 from prompts.models import Promotion, Review, ReviewDismissal
 from prompts.models.channels import CheckName
 from prompts.shapes import digest_text
+from prompts.standing import Standing, standing
 
 Decision = Review.Decision
 
@@ -28,17 +30,27 @@ def review(
     body: str = "",
     diff_digest: str | None = None,
     acknowledged: Sequence[str] = (),
+    seen: str | None = None,
 ) -> Review:
-    """Approve, ask for changes, or comment. `diff_digest` is that of the diff that was seen; a comment needs none."""
+    """Approve, ask for changes, or comment. `diff_digest` is that of the diff that was seen; a comment needs none.
+
+    `seen` is what `sight` said when a page was shown: when it says something else by now, nothing is written.
+    """
     if by.key is not None:
         raise DomainError("forbidden", "A key never reviews: a person decides, signed in.")
     require(by.may(Permission.READ if decision == Decision.COMMENT else Permission.REVIEW, promotion.prompt))
     if unknown := [name for name in acknowledged if name != CheckName.HIDDEN_TEXT]:
         raise DomainError("bad_value", f"{shorten(unknown[0])} cannot be acknowledged; {CheckName.HIDDEN_TEXT} can.")
     with refusals(), transaction.atomic():
-        if decision == Decision.APPROVE and by.user.pk in contributors(promotion):
-            raise DomainError("four_eyes", f"{_contribution(by, promotion)}, so somebody else approves it.")
+        if decision == Decision.APPROVE:
+            require(may_approve(by, promotion))
         locked = locked_promotion(promotion)
+        if seen is not None and seen != sight(standing(locked), by.user):
+            raise DomainError(
+                "stale_diff",
+                "Since this page was opened, the live version, the policy or a review of your own has changed. "
+                "Look at the promotion as it is now, then decide.",
+            )
         if decision != Decision.COMMENT and diff_digest != digest_text(locked.diff_digest):
             raise DomainError(
                 "stale_diff", "The diff that you saw is not this promotion's. Read it again, then decide."
@@ -53,6 +65,12 @@ def review(
         )
         _tell(EventKind.REVIEW_GIVEN, by, given)
     return given
+
+
+def sight(now: Standing, person: User) -> str:
+    """What a decision rests on besides the diff: where the channel stands, its policy, what the person said last."""
+    own = [given.pk for given in now.reviews if given.reviewer_id == person.pk]
+    return f"{now.head.revision}.{now.promotion.channel.policy_id}.{own[-1] if own else 0}"
 
 
 def dismiss_review(*, by: Principal, review: Review, reason: str) -> Review:
@@ -70,6 +88,14 @@ def dismiss_review(*, by: Principal, review: Review, reason: str) -> Review:
         if is_new:
             _tell(EventKind.REVIEW_DISMISSED, by, review)
     return review
+
+
+def may_approve(by: Principal, promotion: Promotion) -> Verdict:
+    """Whether somebody may approve a promotion: with the right to review, and without having contributed."""
+    verdict = by.may(Permission.REVIEW, promotion.prompt)
+    if verdict.allowed and by.user.pk in contributors(promotion):
+        return denied("four_eyes", f"{_contribution(by, promotion)}, so somebody else approves it.")
+    return verdict
 
 
 def contributors(promotion: Promotion) -> set[int]:

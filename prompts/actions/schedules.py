@@ -25,7 +25,10 @@ LATEST = timedelta(minutes=15)
 
 
 def schedule(*, by: Principal, promotion: Promotion, apply_at: datetime, reason: str = "") -> Schedule:
-    """Have a promotion applied at an instant, as the person who says so: it lacks nothing now, and will not then."""
+    """Have a promotion applied at an instant, as the person who says so: it lacks nothing now, and will not then.
+
+    Saying the same again changes nothing.
+    """
     if by.key is not None:
         raise DomainError("forbidden", "A key never schedules: a person does, signed in. A key applies now.")
     require(may_move(by, Permission.RELEASE, promotion.prompt, promotion.channel))
@@ -34,6 +37,8 @@ def schedule(*, by: Principal, promotion: Promotion, apply_at: datetime, reason:
         if apply_at <= now.now:
             raise DomainError("bad_timestamp", "at has passed already. Name an instant in the future, or leave it out.")
         require_ready(replace(now, now=apply_at))
+        if now.schedule is not None and (now.schedule.apply_at, now.schedule.actor_id) == (apply_at, by.user.pk):
+            return now.schedule
         made = Schedule.objects.create(promotion=now.promotion, apply_at=apply_at, actor=by.user, reason=reason)
         tell(EventKind.PROMOTION_SCHEDULED, now.promotion, by.actor, apply_at=format_instant(apply_at))
     return made

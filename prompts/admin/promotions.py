@@ -1,26 +1,56 @@
-"""Promotions with their reviews, checks and schedules: read here, decided where they are shown whole."""
+"""Promotions with their reviews, checks and schedules: each is read whole on its page, and decided from there."""
+
+from datetime import datetime
+from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from events.admin.seen import ProjectFilter, RowsInline, shown_as
+from accounts.policies import Principal
+from accounts.roles import Permission
+from events.admin.seen import ProjectFilter, Tool, Verb, page_of, shown_as
+from prompts.admin.promotion_page import page, verbs_that_fit
 from prompts.admin.rows import PromptRowsAdmin
+from prompts.checks import STATUSES, lines, status, with_status
 from prompts.models import Check, Promotion, Review, ReviewDismissal, Schedule
+from prompts.promotion_forms import (
+    ApplyForm,
+    DismissForm,
+    RejectForm,
+    RenewForm,
+    ReviewForm,
+    ScheduleForm,
+    UnscheduleForm,
+    WithdrawForm,
+)
 from prompts.shapes import digest_text
+from prompts.showing import changes
+from prompts.standing import standing, standings
 
 
-class ReviewsInline(RowsInline):
-    model = Review
-    fields = ("reviewer", "decision", "body", "at")
+class StatusFilter(admin.SimpleListFilter):
+    """Narrows a list of promotions to those that stand alike, which no column holds."""
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Review]:
-        return super().get_queryset(request).select_related("reviewer")
+    title = parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(status, status.replace("_", " ")) for status in STATUSES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Promotion]) -> QuerySet[Promotion]:
+        wanted = self.value()
+        return with_status(queryset, wanted) if wanted in STATUSES else queryset
 
 
-class ChecksInline(RowsInline):
-    model = Check
-    fields = ("name", "conclusion", "summary", "at")
+class StandingList(ChangeList):
+    """A page of promotions with how each stands, read for all of them at once."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list: Any = list(self.result_list)
+        for promotion, now in zip(self.result_list, standings(self.result_list), strict=True):
+            promotion.now = now
 
 
 @admin.register(Promotion)
@@ -31,7 +61,6 @@ class PromotionAdmin(PromptRowsAdmin):
         "version",
         "state",
         "title",
-        "note",
         "base_version",
         "base_revision",
         "policy",
@@ -39,21 +68,63 @@ class PromotionAdmin(PromptRowsAdmin):
         "opened_by",
         "opener",
         "opened_at",
+        "expires",
         "closed_by",
         "closed_at",
-        "close_reason",
         "successor",
     )
-    list_display = ("version", "channel", "state", "title", "opened_by", "opened_at", "closed_by", "closed_at")
-    list_filter = (ProjectFilter, "state")
-    list_select_related = ("prompt", "version__prompt", "channel", "opened_by", "closed_by")
+    list_display = ("version", "channel", "status", "title", "opened_by", "opened_at")
+    list_filter = (ProjectFilter, StatusFilter)
+    list_select_related = ("prompt", "version__prompt", "channel", "opened_by")
     search_fields = ("prompt__name", "title")
     date_hierarchy = "opened_at"
-    inlines = (ReviewsInline, ChecksInline)
+    subject_kind = "promotion"
+    verbs = (
+        Verb("apply", "Apply now", ApplyForm),
+        Verb("renew", "Renew", RenewForm),
+        Verb("review", "Review", ReviewForm),
+        Verb("schedule", "Schedule", ScheduleForm),
+        Verb("unschedule", "Call off", UnscheduleForm),
+        Verb("withdraw", "Withdraw", WithdrawForm),
+        Verb("reject", "Reject", RejectForm),
+    )
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return StandingList
+
+    def verbs_for(self, request: HttpRequest, row: Promotion) -> list[Verb]:
+        fitting = verbs_that_fit(row.now, lines(row.now))  # type: ignore[attr-defined]
+        person: Any = request.user
+        decides = Principal(person, row.prompt.project).may(Permission.REVIEW, row.prompt).allowed
+        verbs = (
+            verb if decides or verb.word != "review" else Verb("review", "Comment", ReviewForm) for verb in self.verbs
+        )
+        return [verb for verb in verbs if verb.word in fitting]
+
+    def tools(self, request: HttpRequest, row: Promotion) -> list[Tool]:
+        """Where to look further; what may be done to it stands beneath what is missing."""
+        return [Tool("Version", page_of(row.version)), *self.elsewhere(row)]
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
+        row = kwargs["obj"]
+        row.now = standing(row)
+        context |= {"title": f"Promote version {row.version.number} to {row.channel}", "subtitle": row.prompt}
+        context |= page(row.now, lines(row.now), request.user)
+        context |= {"changes": changes(row.base_version_id, row.version_id), "verbs": self.offered(request, row)}
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @shown_as("Status")
+    def status(self, promotion: Any) -> str:
+        return status(promotion.now, lines(promotion.now)).replace("_", " ")
 
     @shown_as("Digest of the diff")
     def fingerprint(self, promotion: Promotion) -> str:
         return digest_text(promotion.diff_digest)
+
+    @shown_as("Expires at")
+    def expires(self, promotion: Any) -> datetime:
+        moment: datetime = promotion.now.expires_at
+        return moment
 
 
 class OfPromotionAdmin(PromptRowsAdmin):
@@ -67,8 +138,14 @@ class OfPromotionAdmin(PromptRowsAdmin):
 class ReviewAdmin(OfPromotionAdmin):
     shown = ("promotion", "reviewer", "decision", "body", "acknowledged", "fingerprint", "at")
     list_display = ("promotion", "reviewer", "decision", "body", "at")
+    verbs = (Verb("dismiss", "Dismiss", DismissForm),)
+    subject_kind = "review"
     list_filter = (ProjectFilter, "decision")
     list_select_related = ("promotion__version__prompt", "promotion__channel", "reviewer")
+
+    def verbs_for(self, request: HttpRequest, row: Review) -> tuple[Verb, ...]:
+        decided = row.decision != Review.Decision.COMMENT and not hasattr(row, "dismissal")
+        return self.verbs if decided and row.promotion.state == Promotion.State.OPEN else ()
 
     @shown_as("Digest of the diff seen")
     def fingerprint(self, review: Review) -> str:

@@ -15,6 +15,7 @@ from prompts.admin.rows import PromptRowsAdmin, as_json, visible_prompts, writte
 from prompts.forms import NewPromptForm, RightsForm, SaveVersionForm
 from prompts.models import Draft, Head, Prompt, PromptGroupPermission, PromptUserPermission, PromptVersion
 from prompts.models.prompts import PromptType
+from prompts.promotion_forms import OpenPromotionForm
 from prompts.shapes import digest_text
 
 
@@ -49,7 +50,11 @@ class PromptAdmin(RememberedAdmin):
         return bool(projects_where(request, Permission.EDIT))
 
     def tools(self, request: HttpRequest, row: Prompt) -> list[Tool]:
-        lists = (("Versions", "prompts_promptversion"), ("Releases", "prompts_release"))
+        lists = (
+            ("Versions", "prompts_promptversion"),
+            ("Promotions", "prompts_promotion"),
+            ("Releases", "prompts_release"),
+        )
         links = [Tool(label, list_of(name, prompt__id__exact=row.pk)) for label, name in lists]
         return [*super().tools(request, row), *links]
 
@@ -90,6 +95,7 @@ class PromptVersionAdmin(PromptRowsAdmin):
     search_fields = ("prompt__name", "message")
     date_hierarchy = "created_at"
     subject_kind = "version"
+    verbs = (Verb("promotion", "Open a promotion", OpenPromotionForm),)
     deferred = ("content", "source", "config", "variables")
 
     @shown_as("Content, as it is served")

@@ -22,8 +22,7 @@ from prompts.actions.promotions import apply_promotion, open_promotion, reject, 
 from prompts.actions.reviews import dismiss_review, review
 from prompts.actions.schedules import schedule, unschedule
 from prompts.api.schemas import PROBLEM, PromotionShape, ReviewShape, page_of
-from prompts.checks import OPEN_STATUSES, STATUSES, lines
-from prompts.checks import status as status_of
+from prompts.checks import STATUSES, with_status
 from prompts.models import Promotion, Prompt, Review
 from prompts.reading import find_channel, find_promotion, find_prompt, find_version
 from prompts.shapes import promotion_shape, review_shape
@@ -99,7 +98,7 @@ class PromotionsView(PromotionDoor):
         if (state := _one_of(_STATES, "state", given.get("state"))) is not None:
             promotions = promotions.filter(state=state.upper())
         if (wanted := _one_of(STATUSES, "status", given.get("status"))) is not None:
-            promotions = _with_status(promotions, wanted)
+            promotions = with_status(promotions, wanted)
         answer = page(request, promotions, key="-id", shape=lambda promotion: promotion)
         return Response(answer | {"data": [promotion_shape(each) for each in standings(answer["data"])]})
 
@@ -215,14 +214,6 @@ class RenewView(PromotionDoor):
 def _review_shape(given: Review) -> dict[str, Any]:
     [cast] = [cast for cast in standing(given.promotion).casts if cast.review.pk == given.pk]
     return review_shape(cast)
-
-
-def _with_status(promotions: Any, wanted: str) -> Any:
-    """Those with a status, which no column holds: of the open ones it is computed, and open ones are few."""
-    if wanted not in OPEN_STATUSES:
-        return promotions.filter(state=wanted.upper())
-    found = standings(promotions.filter(state=Promotion.State.OPEN))
-    return promotions.filter(pk__in=[each.promotion.pk for each in found if status_of(each, lines(each)) == wanted])
 
 
 def _one_of(known: Any, name: str, text: str | None) -> str | None:

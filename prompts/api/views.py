@@ -199,11 +199,12 @@ class ReleasesView(DoorView):
 
 
 def _hidden_text(version: PromptVersion) -> list[dict[str, Any]]:
-    """Invisible and direction-changing characters of the newer version, each with its message (a text has one)."""
-    content = version.served_content
-    messages = [{"content": content}] if isinstance(content, str) else content
-    texts = [(number, message.get("content", "")) for number, message in enumerate(messages, 1)]
-    return [{"message": number, **found} for number, text in texts for found in find_hidden(text)]
+    """Invisible and direction-changing characters of everything that the newer version serves, each with its place."""
+    return [
+        {"message": number, "where": where, **found}
+        for number, where, text in version.served_texts
+        for found in find_hidden(text)
+    ]
 
 
 class RatifyView(DoorView):

@@ -58,6 +58,17 @@ class PromptVersion(models.Model):
         return json.loads(self.source) if self.type == PromptType.CHAT else self.source
 
     @property
+    def served_texts(self) -> list[tuple[int | None, str, str]]:
+        """Every text that is served: the number of its message (a text has one), what it is called, and itself."""
+        content = self.served_content
+        parts = [{"content": content}] if isinstance(content, str) else content
+        called = "the text" if isinstance(content, str) else "message {}"
+        texts = [
+            (n, called.format(n), part.get("content") or part.get("placeholder", "")) for n, part in enumerate(parts, 1)
+        ]
+        return [*texts, (None, "the variables", self.variables), (None, "the config", self.config)]
+
+    @property
     def variable_list(self) -> list[dict[str, Any]]:
         declarations: list[dict[str, Any]] = json.loads(self.variables)
         return declarations

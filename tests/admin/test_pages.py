@@ -71,7 +71,7 @@ def test_every_verb_has_a_page(filled: Team, root: User, browser: Browser) -> No
             assert row is not None
             assert client.get(reverse(f"{name}_{verb.word}", args=[row.pk])).status_code == 200
             seen += 1
-    assert seen == 5 + 1 + 1 + 2 + 1 + 1 + 2 + 3
+    assert seen == 5 + 1 + 1 + 2 + 1 + 1 + 2 + 3 + 7 + 3
 
 
 @contextmanager
@@ -114,7 +114,9 @@ def grow(team: Team, person: User) -> None:
     assert PromptVersion.objects.count() >= 50
 
 
-@pytest.mark.parametrize("page", ["history", "former", "verb", "prompt", "list", "version", "key"])
+@pytest.mark.parametrize(
+    "page", ["history", "former", "verb", "prompt", "list", "version", "key", "promotion", "review"]
+)
 def test_pages_run_under_the_strict_policy(filled: Team, browser: Browser, page: str) -> None:
     client = browser(filled.farah.user)
     prompt = Prompt.objects.get(name="shop/greeting")
@@ -128,6 +130,8 @@ def test_pages_run_under_the_strict_policy(filled: Team, browser: Browser, page:
         "list": reverse("admin:prompts_prompt_changelist"),
         "version": reverse("admin:prompts_promptversion_change", args=[prompt.versions.get(number=2).pk]),
         "key": reverse("admin:accounts_apikey_add"),
+        "promotion": reverse("admin:prompts_promotion_change", args=[prompt.promotions.get().pk]),
+        "review": reverse("admin:prompts_promotion_review", args=[prompt.promotions.get().pk]),
     }[page]
     asked = {"project": filled.project.pk, "name": "k", "scopes": ["prompts:read"]}
     answer = client.post(where, asked) if page == "key" else client.get(where)

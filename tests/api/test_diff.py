@@ -8,13 +8,14 @@ NAME = "support/greeting"
 
 def test_a_diff_names_both_ends_and_what_changed(team: Team, reader: Caller, api: Caller) -> None:
     prompt = team.prompt(content="Be very kind, {{tone}}.", config={"model": "small"})
-    new = {"prompt": NAME, "content": "Be kind,\u200b {{mood}}.", "config": {"model": "large"}}
+    new = {"prompt": NAME, "content": "Be kind,\u200b {{mood}}.", "config": {"model": "large\u202e"}}
     body_of(api.post("versions", new), 201)
     release(team, prompt, 1)
     body = body_of(reader.get("diff", {"from": f"{NAME}@stable", "to": f"{NAME}@latest"}))
     assert (body["from"], body["to"], body["same"]) == (f"{NAME}@1", f"{NAME}@2", False)
     assert set(body) == {"from", "to", "content", "variables", "config", "includes", "words", "same", "hidden"}
-    assert [hidden["message"] for hidden in body["hidden"]] == [1]
+    told = [(each["message"], each["where"], each["name"]) for each in body["hidden"]]
+    assert told == [(1, "the text", "ZERO WIDTH SPACE"), (None, "the config", "RIGHT-TO-LEFT OVERRIDE")]
     assert body == body_of(reader.get("diff", {"from": f"{NAME}@1", "to": f"{NAME}@2"}))
     back = body_of(reader.get("diff", {"from": f"{NAME}@2", "to": f"{NAME}@1"}))
     assert back["hidden"] == []

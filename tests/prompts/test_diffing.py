@@ -85,13 +85,39 @@ def vocabulary(count: int) -> list[str]:
     return dice.choices(words, k=count)
 
 
-def test_15_000_words_with_scattered_edits_take_less_than_half_a_second() -> None:
-    old = vocabulary(15_000)
-    new = [word if index % 20 else "changed" for index, word in enumerate(old)]
-    started = time.perf_counter()
-    segments = diff_text(" ".join(old), " ".join(new))
-    assert time.perf_counter() - started < 0.5
-    assert_whole(" ".join(old), " ".join(new), segments)
+def every(nth: int, words: list[str]) -> list[str]:
+    return [word if index % nth else "changed" for index, word in enumerate(words)]
+
+
+WORDS = vocabulary(15_000)
+LINES = [" ".join(WORDS[at : at + 10]) for at in range(0, 15_000, 10)]
+REORDERED = sorted(LINES)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (" ".join(WORDS), " ".join(every(20, WORDS))),
+        (" ".join(WORDS), " ".join(every(3, WORDS))),
+        (" ".join(WORDS), " ".join(WORDS[::-1])),
+        ("\n".join(LINES), "\n".join(REORDERED)),
+        (
+            [{"role": "user", "content": text} for text in LINES],
+            [{"role": "user", "content": text} for text in REORDERED],
+        ),
+    ],
+    ids=["scattered edits", "every third word", "other words", "other order of lines", "moved messages"],
+)
+def test_15_000_words_take_less_than_half_a_second(old: Any, new: Any) -> None:
+    started = time.thread_time()  # of this thread alone: what else the machine does is not the diff's
+    content = diff_versions({"content": old}, {"content": new})["content"]
+    assert time.thread_time() - started < 0.5
+    if content["type"] == "text":
+        assert_whole(old, new, content["segments"])
+
+
+def test_scattered_edits_are_found_one_by_one() -> None:
+    segments = diff_text(" ".join(WORDS), " ".join(every(20, WORDS)))
     assert sum(segment["op"] == "insert" for segment in segments) == 750
 
 
@@ -179,6 +205,19 @@ def test_moved_messages_are_told() -> None:
         ("change", 2, 0, "moved"),
         ("equal", 0, 1),
         ("equal", 1, 2),
+    ]
+
+
+def test_as_few_messages_as_can_be_have_moved() -> None:
+    """One went to the front, between others that were edited, went away or came."""
+    history, group = {"placeholder": "history"}, message("Answer with the name of one group only.", "developer")
+    edited, answer = message("You are a patient assistant of a small bank.", "system"), message("Rain", "assistant")
+    assert outline([SYSTEM, history, ASK, group], [group, edited, ASK, answer]) == [
+        ("equal", 3, 0, "moved"),
+        ("change", 0, 1),
+        ("delete", 1, None),
+        ("equal", 2, 2),
+        ("insert", None, 3),
     ]
 
 

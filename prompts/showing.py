@@ -1,0 +1,274 @@
+"""What changed between two versions as a page shows it: words marked, unseen characters named where they stand.
+
+Every text goes through `named` or `marked`, which escape it: hidden characters become chips that say what they are, so
+that none of them can turn or hide the page around it.
+"""
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from prompts.diffing import Segment, diff_versions
+from prompts.hidden_text import decode_tags, find_hidden, name_of
+from prompts.models import PromptVersion
+from prompts.shapes import version_shapes
+
+# Of an equal part this many lines stay in sight beside a change; a shorter part is not folded.
+CONTEXT, FOLDED_FROM = 3, 6
+_WORDS = {"insert": "added", "delete": "removed", "add": "added", "remove": "removed", "change": "changed"}
+
+
+class Part(NamedTuple):
+    """One text of a version: the whole, or one message of a chat. `told` says what became of it as a whole."""
+
+    heading: str
+    told: str
+    html: SafeString
+
+
+class Row(NamedTuple):
+    """One variable, setting or include that differs."""
+
+    word: str
+    name: SafeString
+    detail: SafeString
+
+
+class Changes(NamedTuple):
+    """What a page shows: a sentence, the texts, and tables of what else differs, each with its name."""
+
+    summary: str
+    parts: list[Part]
+    tables: list[tuple[str, list[Row]]]
+
+
+def changes(old_id: int | None, new_id: int) -> Changes:
+    """What a version changes of another, by their ids; without another, everything is new."""
+    found = PromptVersion.objects.filter(pk__in=[pk for pk in (old_id, new_id) if pk is not None])
+    versions = list(found.select_related("prompt", "author"))
+    shapes = {version.pk: shape for version, shape in zip(versions, version_shapes(versions), strict=True)}
+    old, new = None if old_id is None else shapes[old_id], shapes[new_id]
+    diff = diff_versions(old, new)
+    tables = (
+        ("Variables", list(_variables(diff["variables"]))),
+        ("Config", [_setting(change) for change in diff["config"]]),
+        ("Includes", [_include(change) for change in diff["includes"]]),
+    )
+    return Changes(
+        summary=_summary(diff) if old is not None else _first(diff),
+        parts=list(_parts(diff["content"], None if old is None else old["content"], new["content"])),
+        tables=[(name, rows) for name, rows in tables if rows],
+    )
+
+
+def named(text: str) -> SafeString:
+    """A text as it was written, each hidden character in it by its name."""
+    return _pieces(text, 0, _Unseen(text))
+
+
+def marked(segments: Sequence[Segment], old: str, new: str) -> SafeString:
+    """A word diff: what was removed and added marked, long parts that stay folded to what stands beside a change."""
+    before, after = _Unseen(old), _Unseen(new)
+    shown: list[SafeString] = []
+    a = b = 0
+    for index, segment in enumerate(segments):
+        op, text = segment["op"], segment["text"]
+        if op == "equal":
+            shown += _folded(text, b, after, head=index > 0, tail=index < len(segments) - 1)
+        elif op == "delete":
+            shown.append(
+                format_html('<del><i class="visually-hidden"> removed: </i>{}</del>', _changed(text, a, before))
+            )
+        else:
+            shown.append(format_html('<ins><i class="visually-hidden"> added: </i>{}</ins>', _changed(text, b, after)))
+        a += 0 if op == "insert" else len(text)
+        b += 0 if op == "delete" else len(text)
+    return _all(shown)
+
+
+class _Unseen:
+    """What of one text a reader does not see as it is stored, by place; what writing needs is left alone."""
+
+    def __init__(self, text: str) -> None:
+        self.found = {found["offset"]: found for found in find_hidden(text) if not found["usual"]}
+        self.places = list(self.found)
+
+    def between(self, start: int, end: int) -> list[int]:
+        return self.places[bisect_left(self.places, start) : bisect_left(self.places, end)]
+
+
+def _pieces(text: str, start: int, unseen: _Unseen) -> SafeString:
+    """A part of a text that begins at `start`, with a chip for each hidden character and for each run of tags."""
+    shown: list[Any] = []
+    last = 0
+    # Neighbours of one kind have the same distance between their place and their rank.
+    ranked = enumerate(unseen.between(start, start + len(text)))
+    for (_, kind), run in groupby(ranked, lambda each: (each[1] - each[0], unseen.found[each[1]]["kind"])):
+        places = [place for _, place in run]
+        begin, end = places[0] - start, places[-1] - start + 1
+        shown += [text[last:begin], _chips(kind, text[begin:end])]
+        last = end
+    return _all([*shown, text[last:]])
+
+
+def _chips(kind: str, run: str) -> SafeString:
+    if kind == "tag":
+        spelled = decode_tags(run)
+        says = f" that spell “{spelled}”" if spelled else ""
+        return _chip("", f"{len(run)} hidden tag character{'' if len(run) == 1 else 's'}{says}")
+    # A letter that looks like another is there to be seen; of the others one chip says how often they stand there.
+    same = ((character, len(list(group))) for character, group in groupby(run))
+    return _all([_chip(c * count if kind == "confusable" else "", _called(c, count)) for c, count in same])
+
+
+def _called(character: str, count: int) -> str:
+    times = "" if count == 1 else f" × {count}"
+    return f"{name_of(character).lower()} U+{ord(character):04X}{times}"
+
+
+def _chip(letter: str, text: str) -> SafeString:
+    return format_html('<mark class="unseen">{}<span>{}</span></mark>', letter, text)
+
+
+def _changed(text: str, start: int, unseen: _Unseen) -> SafeString:
+    """Changed text: a line end or a tab that came or went alone, and every carriage return, are given a sign."""
+    if text.isspace() and not unseen.between(start, start + len(text)):
+        signs = {"\r": _chip("", "carriage return U+000D"), "\n": "↵\n", "\t": "⇥\t"}
+        return _all([signs.get(character, character) for character in text])
+    pieces: list[SafeString] = []
+    for index, piece in enumerate(text.split("\r")):
+        if index:
+            pieces.append(_chip("", "carriage return U+000D"))
+            start += 1
+        pieces.append(_pieces(piece, start, unseen))
+        start += len(piece)
+    return _all(pieces)
+
+
+def _folded(text: str, start: int, unseen: _Unseen, *, head: bool, tail: bool) -> Iterator[SafeString]:
+    """An equal part; of a long one the lines beside a change (`head`: one stands before it, `tail`: behind it)."""
+    lines = text.splitlines(keepends=True)
+    first, last = CONTEXT if head else 0, len(lines) - (CONTEXT if tail else 0)
+    if last - first < FOLDED_FROM:
+        yield _pieces(text, start, unseen)
+        return
+    above, within = "".join(lines[:first]), "".join(lines[first:last])
+    yield _pieces(above, start, unseen)
+    yield format_html(
+        '<details class="same"><summary>{} lines stay as they are</summary>{}</details>',
+        last - first,
+        _pieces(within, start + len(above), unseen),
+    )
+    yield _pieces("".join(lines[last:]), start + len(above) + len(within), unseen)
+
+
+def _parts(content: Mapping[str, Any], old: Any, new: Any) -> Iterator[Part]:
+    if content["type"] == "text":
+        segments = content["segments"]
+        is_same = all(segment["op"] == "equal" for segment in segments)
+        yield Part("", "stays as it is" if is_same else "", marked(segments, old or "", new))
+        return
+    was, now = (_messages(side) for side in (old, new))
+    for entry in content["messages"]:
+        before = {} if entry["old"] is None else was[entry["old"]]
+        after = {} if entry["new"] is None else now[entry["new"]]
+        place = (entry["new"] if entry["new"] is not None else entry["old"]) + 1
+        said = after or before
+        heading = f"Message {place}: {said.get('role') or 'placeholder ' + said.get('placeholder', '')}"
+        yield Part(
+            heading,
+            ", ".join(_told(entry)),
+            marked(entry["segments"], before.get("content", ""), after.get("content", "")),
+        )
+
+
+def _told(entry: Mapping[str, Any]) -> Iterator[str]:
+    role, old = entry["role"], entry["old"]
+    if entry["op"] == "equal" and not entry["moved"]:
+        yield "stays as it is"
+    elif entry["op"] in ("insert", "delete"):
+        yield _WORDS[entry["op"]]
+    if entry["moved"]:
+        yield f"moved, was message {old + 1}"
+    if entry["op"] == "change" and role["before"] != role["after"]:
+        yield f"role was {role['before']}"
+
+
+def _variables(diff: Mapping[str, Any]) -> Iterator[Row]:
+    for word in ("added", "removed"):
+        for variable in diff[word]:
+            need = "required" if variable["required"] else f"default {_as_json(variable['default'])}"
+            yield Row(word, named(variable["name"]), named(f"{variable['type']}, {need}"))
+    for variable in diff["changed"]:
+        fields = [
+            format_html("{}: {}", name.replace("_", " "), _from_to(_as_json(f["before"]), _as_json(f["after"])))
+            for name, f in variable["fields"].items()
+        ]
+        yield Row("changed", named(variable["name"]), format_html_join("; ", "{}", ((field,) for field in fields)))
+
+
+def _setting(change: Mapping[str, Any]) -> Row:
+    name, before, after = named(change["path"] or "/"), change["before"], change["after"]
+    if change["op"] == "reorder":
+        return Row("reordered", name, _from_to(", ".join(map(str, before)), ", ".join(map(str, after))))
+    old = "" if change["op"] == "add" else _as_json(before)
+    new = "" if change["op"] == "remove" else _as_json(after)
+    return Row(_WORDS[change["op"]], name, _from_to(old, new))
+
+
+def _include(change: Mapping[str, Any]) -> Row:
+    before, after = change["before"], change["after"]
+    word = "changed" if before and after else "added" if after else "removed"
+    return Row(word, named(change["prompt"]), _from_to(_numbers(before), _numbers(after)))
+
+
+def _from_to(old: str, new: str) -> SafeString:
+    if not old or not new:
+        return named(old or new)
+    return format_html('<del><i class="visually-hidden">was </i>{}</del> → <ins>{}</ins>', named(old), named(new))
+
+
+def _first(diff: Mapping[str, Any]) -> str:
+    return f"Nothing was live before, so everything is new: {_many(diff['words']['added'], 'word')}."
+
+
+def _summary(diff: Mapping[str, Any]) -> str:
+    if diff["same"]:
+        return "Nothing differs: both versions serve the same."
+    added, removed = diff["words"]["added"], diff["words"]["removed"]
+    text = f"{_many(added, 'word')} added, {removed} removed." if added or removed else ""
+    moved = sum(message["moved"] for message in diff["content"].get("messages", []))
+    variables = sum(len(rows) for rows in diff["variables"].values())
+    counts = (
+        (moved, "message moved", "messages moved"),
+        (variables, "variable changes", "variables change"),
+        (len(diff["config"]), "setting changes", "settings change"),
+        (len(diff["includes"]), "include changes", "includes change"),
+    )
+    rest = ", ".join(f"{n} {one if n == 1 else more}" for n, one, more in counts if n)
+    return " ".join(filter(None, (text or "No word of the text changes.", f"{rest}." if rest else "")))
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _messages(content: Any) -> list[dict[str, str]]:
+    return [{"content": content}] if isinstance(content, str) else content or []
+
+
+def _numbers(versions: Sequence[int]) -> str:
+    return ", ".join(f"version {number}" for number in versions)
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _all(pieces: Sequence[Any]) -> SafeString:
+    return format_html_join("", "{}", ((piece,) for piece in pieces))
