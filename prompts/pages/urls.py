@@ -3,7 +3,10 @@
 from django.urls import path, re_path, register_converter
 
 from prompts.models.prompts import NAME_FORM
+from prompts.pages.channels import ChannelsPage
 from prompts.pages.history import HistoryFile, HistoryPage
+from prompts.pages.notifications import NotificationsPage
+from prompts.pages.project import SettingsOfProject
 from prompts.pages.prompt import PromptPage
 from prompts.pages.prompts import PromptsPage
 
@@ -24,5 +27,8 @@ urlpatterns = [
     path("prompts/", PromptsPage.as_view(), name="prompts"),
     path("history/", HistoryPage.as_view(), name="history"),
     re_path(r"^history/(?P<what>live|ledger|trail)\.csv$", HistoryFile.as_view(), name="history-file"),
+    path("settings/", SettingsOfProject.as_view(), name="settings"),
+    path("settings/channels/", ChannelsPage.as_view(), name="settings_channels"),
+    path("settings/notifications/", NotificationsPage.as_view(), name="settings_notifications"),
     path("prompts/<prompt:name>/", PromptPage.as_view(), name="prompt"),
 ]

@@ -62,6 +62,30 @@ def test_groups_follow_the_membership_through_every_door(team: Team, door: str) 
     held(holds(team.cleo.user, Permission.RELEASE, team.project), False, "so the right has gone")
 
 
+@pytest.mark.parametrize("door", ["update", "sql", "delete", "raw delete"])
+def test_the_last_admin_stays_one(team: Team, door: str) -> None:
+    farah = Membership.objects.filter(project=team.project, user=team.farah.user)
+    set_roles(project=team.project, user=team.emil.user, roles=["editor"], by=None)
+    with refused("last_admin"):
+        if door == "update":
+            farah.update(roles=["viewer"])
+        if door == "sql":
+            run("UPDATE public.accounts_membership SET roles = '{viewer}' WHERE user_id = %s", [team.farah.user.pk])
+        if door == "delete":
+            farah.get().delete()
+        if door == "raw delete":
+            run("DELETE FROM public.accounts_membership WHERE user_id = %s", [team.farah.user.pk])
+    farah.update(roles=["admin", "viewer"])
+    set_roles(project=team.project, user=team.emil.user, roles=["admin"], by=None)
+    farah.update(roles=["viewer"])
+
+
+def test_an_admin_who_is_switched_off_does_not_count(team: Team) -> None:
+    User.objects.filter(pk=team.emil.user.pk).update(is_active=False)
+    with refused("last_admin"):
+        Membership.objects.filter(project=team.project, user=team.farah.user).delete()
+
+
 @pytest.mark.parametrize("door", ["insert", "update"])
 def test_nobody_enters_a_role_s_group_past_the_membership(team: Team, door: str) -> None:
     group = RoleGroup.objects.get(project=team.project, role="release-manager").group
