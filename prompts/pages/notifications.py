@@ -30,7 +30,7 @@ RECEIVERS_IN_WORDS = {
 
 class NotificationsPage(SettingsPage):
     section = "settings_notifications"
-    needs = Permission.CONFIGURE
+    needs = Permission.READ  # there is nothing to change
 
     def get(self, request: HttpRequest) -> HttpResponse:
         mailed = settings.EVENT_MAILED_TO

@@ -3,9 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.conf import settings
 from django.http import QueryDict
-from django.utils.module_loading import import_string
 
 from accounts.models import Membership, Project, User
 from accounts.pages.settings import lines, whole
@@ -13,6 +11,7 @@ from accounts.roles import Role
 from promptforge.lib.errors import shorten, wrong
 from prompts.actions.channels import LONGEST_TTL_DAYS, MOST_APPROVALS
 from prompts.actions.projects import PRESETS
+from prompts.checks import installed
 from prompts.models.channels import POLICY_FIELDS, REQUIRABLE, ChannelPolicy, CheckName, PolicyFields
 
 CHECKS_IN_WORDS = {
@@ -114,13 +113,18 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
+def unanswered_checks() -> set[CheckName]:
+    """The checks that nothing answers here, so that no promotion passes where they are demanded."""
+    return set(REQUIRABLE) - set(map(CheckName, installed()))
+
+
 # --- As a form has it -------------------------------------------------------------------------------------------------
 def check_choices() -> list[tuple[str, str, str]]:
     """The checks that can be demanded; of one that nothing answers yet it is said what demanding it does."""
-    answered = {import_string(path).name for path in settings.PROMOTION_CHECKS}
     missing = " Nothing answers this yet: while it is demanded, nothing goes live."
+    unanswered = unanswered_checks()
     return [
-        (check.value, label, says if check in answered or check == CheckName.UP_TO_DATE else says + missing)
+        (check.value, label, says + missing if check in unanswered else says)
         for check, (label, says) in CHECKS_IN_WORDS.items()
     ]
 

@@ -16,9 +16,9 @@ from accounts.pages.outside import OutsidePage
 from accounts.sign_in import SIGNED_IN_AT
 from promptforge.lib.errors import wrong
 from prompts.actions.first_run import require_nobody, set_up
-from prompts.actions.projects import found_project
+from prompts.actions.projects import PRESETS, found_project
 from prompts.demo.loader import live_today, load_demo_for
-from prompts.pages.policy_words import PRESETS_IN_WORDS
+from prompts.pages.policy_words import PRESETS_IN_WORDS, unanswered_checks
 
 DEMO = "demo"
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -28,7 +28,14 @@ RULES = {
     "team": ("1 approval, never the author’s", "Hidden text and secrets block", "Roll back with one click"),
     "strict": ("2 approvals, never the author’s", "Evaluation must pass, always", "Canary first, then everybody"),
 }
-PRESETS = [(name, *PRESETS_IN_WORDS[name], rules) for name, rules in RULES.items()]
+
+
+def _presets() -> list[tuple[str, str, str, tuple[str, ...], bool]]:
+    unanswered = unanswered_checks()
+    return [
+        (name, *PRESETS_IN_WORDS[name], rules, bool(unanswered & set(PRESETS[name]["required_checks"])))
+        for name, rules in RULES.items()
+    ]
 
 
 class WelcomePage(OutsidePage):
@@ -41,7 +48,11 @@ class WelcomePage(OutsidePage):
         return self.show({})
 
     def always(self) -> Mapping[str, Any]:
-        return {"presets": PRESETS, "chosen": self.typed.get("preset", ""), "examples": self.typed.get("examples", "")}
+        return {
+            "presets": _presets(),
+            "chosen": self.typed.get("preset", ""),
+            "examples": self.typed.get("examples", ""),
+        }
 
     def post(self, request: HttpRequest) -> HttpResponse:
         require_nobody()
@@ -49,19 +60,19 @@ class WelcomePage(OutsidePage):
         wants_examples = sent.get("examples")
         if wants_examples not in ("yes", "no"):
             raise wrong("examples", "Choose whether to begin with examples.")
-        project = sent.get("project", "").strip()
-        if wants_examples == "yes" and project == DEMO:
-            raise wrong("project", "The examples are the project demo. Call yours otherwise, or begin without them.")
+        name = sent.get("name", "").strip()
+        if wants_examples == "yes" and name == DEMO:
+            raise wrong("name", "The examples are the project demo. Call yours otherwise, or begin without them.")
         if sent.get("password") != sent.get("again"):
             raise wrong("again", "The two passwords differ.")
-        asked = {field: sent.get(field, "").strip() for field in ("code", "email", "name", "preset")}
-        user = set_up(password=sent.get("password", ""), project=project, **asked)
+        asked = {field: sent.get(field, "").strip() for field in ("code", "called", "email", "preset")}
+        user = set_up(password=sent.get("password", ""), name=name, **asked)
         login(request, user, backend=BACKEND)
         request.session[SIGNED_IN_AT] = time.time()
         if wants_examples == "yes":
             live_today(load_demo_for(user))
-        messages.success(request, f"{project} is yours.", extra_tags="Write a prompt, or look at the settings first.")
-        return redirect("prompts", project)
+        messages.success(request, f"{name} is yours.", extra_tags="Write a prompt, or look at the settings first.")
+        return redirect("prompts", name)
 
 
 class NewProjectPage(OutsidePage):
@@ -78,7 +89,7 @@ class NewProjectPage(OutsidePage):
         return self.show({})
 
     def always(self) -> Mapping[str, Any]:
-        return {"presets": PRESETS, "chosen": self.typed.get("preset", "")}
+        return {"presets": _presets(), "chosen": self.typed.get("preset", "")}
 
     def post(self, request: HttpRequest) -> HttpResponse:
         assert isinstance(request.user, User)

@@ -9,8 +9,8 @@ const sprite = rail[0].querySelector("use").getAttribute("href").split("#")[0];
 const told = rail.map((entry) => entry.querySelector("[data-tells]").textContent);
 const value = (name) => new FormData(form).get(name);
 const tells = [
-  () => value("name") && `${value("name")}, administrator`,
-  () => value("project"),
+  () => value("called") && `${value("called")}, administrator`,
+  () => value("name"),
   () => form.querySelector("[name=preset]:checked")?.closest("label").querySelector(".preset-name").textContent,
   () => form.querySelector("[name=examples]:checked")?.closest("label").querySelector(".label").textContent,
 ];
@@ -63,4 +63,6 @@ form.addEventListener("submit", (event) => {
   show(unfilled, true);
   isFilled(steps[unfilled]);
 });
-show(Math.max(0, steps.findIndex((step) => step.querySelector("[aria-invalid]"))), false);
+// After a refusal the sentence that says so has the focus.
+const refused = steps.findIndex((step) => step.querySelector("[aria-invalid]"));
+show(Math.max(0, refused), document.querySelector("[data-arrived]") === null);

@@ -103,6 +103,15 @@ def csrf_failed(scene: Scene) -> Iterator[Act]:
 
 
 @contextmanager
+def last_admin(scene: Scene) -> Iterator[Act]:
+    members = Membership.objects.filter(project=scene.team.project)
+    emil, farah = members.get(user=scene.team.emil.user), members.get(user=scene.team.farah.user)
+    members.filter(pk=emil.pk).update(roles=["editor"])
+    yield lambda: person(scene.team, "farah").send("DELETE", f"members/{encode('mem', farah.pk)}")
+    members.filter(pk=emil.pk).update(roles=emil.roles)
+
+
+@contextmanager
 def four_eyes(scene: Scene) -> Iterator[Act]:
     farah = Membership.objects.get(project=scene.team.project, user=scene.team.farah.user)
     body = {"permission": "break_glass", "minutes": 5}
@@ -403,6 +412,7 @@ ACTS: dict[str, Arranged] = {
     "csrf_failed": csrf_failed,
     "forbidden": by("noor", "prompts", NEW),
     "four_eyes": four_eyes,
+    "last_admin": last_admin,
     "reauthentication_required": by("farah", "api-keys", {"name": "x", "scopes": ["prompts:read"]}, ago=3600),
     "key_scope": post("prompts", NEW, key="reader"),
     "channel_empty": get(f"{FETCH}?_version=guarded"),

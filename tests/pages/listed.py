@@ -102,6 +102,7 @@ PAGES = [
     Shown("styleguide", "", "/styleguide/"),
     Shown("start", "", "/"),
     Shown("refusals", "", "/docs/errors"),
+    Shown("new-project", "noor", "/projects/new/"),
     Shown("not-found", "ada", "/p/demo/prompts/nothing/here/"),
     Shown("prompts", "ada", "/p/demo/prompts/"),
     Shown("prompts-none", "ada", "/p/demo/prompts/?q=xyzzy"),
