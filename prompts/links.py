@@ -1,13 +1,23 @@
-"""Where what a check speaks of can be read, and mended."""
+"""The addresses of things: their pages, and where what a check speaks of can be read, and mended."""
 
 from urllib.parse import quote
 
+from django.urls import reverse
+
 from promptforge.lib.ids import encode
-from prompts.models import Promotion
+from prompts.models import Promotion, Prompt, PromptVersion
 from prompts.models.channels import CheckName
 
 _IN_THE_DIFF = (CheckName.EVALUATION, CheckName.VARIABLES, CheckName.HIDDEN_TEXT, CheckName.SECRETS)
 _IN_THE_CHANNEL = (CheckName.CANARY, CheckName.FREEZE)
+
+
+def prompt_page(prompt: Prompt) -> str:
+    return reverse("prompt", args=(prompt.project.name, prompt.name))
+
+
+def version_page(version: PromptVersion) -> str:
+    return f"{prompt_page(version.prompt)}?version={version.number}"
 
 
 def promotion_url(promotion: Promotion) -> str:

@@ -66,12 +66,12 @@ class HistoryPage(ProjectPage):
         rows = past.ledger(prompts, asked)
         if (before := _number(request.GET.get("before"))) is not None:
             rows = rows.filter(pk__lt=before)
-        found = list(rows[: PER_PAGE + 1])
+        found = past.whole(rows[: PER_PAGE + 1])
         shown = found[:PER_PAGE]
         after: list[Release] = []
         if asked.at is not None and before is None:
             everything = past.ledger(prompts, past.read({})).filter(at__gt=asked.at)
-            after = list(everything.order_by("pk")[:ROWS_AFTER])[::-1]
+            after = past.whole(everything.order_by("pk")[:ROWS_AFTER])
         return {
             "ledger": [*after, *shown],
             "is_after": {row.pk for row in after},
@@ -110,7 +110,7 @@ class HistoryFile(ProjectPage):
         prompts = past.prompts_of(self.principal, asked.of)
         if what == "ledger":
             head = ("at", "channel", "what", "prompt", "version", "why", "who", "revision", "digest")
-            return csv_answer(what, head, map(_line, past.ledger(prompts, asked).iterator(AT_ONCE)))
+            return csv_answer(what, head, map(_line, past.with_all(past.ledger(prompts, asked)).iterator(AT_ONCE)))
         if asked.at is None:
             raise DomainError("field_required", "Say of which moment: ?date=2026-11-17&time=10:00.")
         head = ("prompt", "channel", "version", "since", "until", "by", "why")

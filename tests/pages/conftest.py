@@ -88,7 +88,7 @@ def demo_template(template: str, django_db_blocker: Any) -> Iterator[str]:
         _copy(admin, name, template)
         _point_at(name)
         with django_db_blocker.unblock():
-            founder = User.objects.create_user("root@example.com", is_staff=True, is_superuser=True)
+            founder = User.objects.create_user("root@example.com", name="Root", is_staff=True, is_superuser=True)
             live_today(load_demo(founder))
             for alias in connections:
                 connections[alias].close()
@@ -147,7 +147,7 @@ def _own_copy(template: str) -> Iterator[str]:
 def _opened(name: str, django_db_blocker: Any) -> Iterator[Demo]:
     _point_at(name)
     with django_db_blocker.unblock():
-        people = {str(user).split()[0].lower(): user for user in User.objects.exclude(name="")}
+        people = {str(user).split()[0].lower(): user for user in User.objects.exclude(kind="service")}
         yield Demo(Project.objects.get(name="demo"), people)
         for alias in connections:
             connections[alias].close()
@@ -231,6 +231,7 @@ def accessible(page: Page, *rules: str) -> None:
     """axe finds nothing serious or critical in the page as it stands, by all its rules or by these alone."""
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE)
+    page.wait_for_function("() => document.getAnimations().every((each) => each.playState !== 'running')")
     options = {"resultTypes": ["violations"], "preload": False} | ({"runOnly": list(rules)} if rules else {})
     found = page.evaluate("(options) => axe.run(document, options)", options)
     grave = [
