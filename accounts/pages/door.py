@@ -8,6 +8,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.functional import cached_property
 from django.views import View
 
@@ -89,7 +90,9 @@ class ProjectPage(View):
             text = typed.urlencode()
             if len(text) <= MOST_KEPT:
                 request.session[TYPED] = {"path": request.path, "text": text}
-        return redirect_to_login(request.get_full_path())
+        # Who is signed in is not asked who they are, but to prove it anew.
+        to = reverse("account_reauthenticate" if request.user.is_authenticated else "account_login")
+        return redirect_to_login(request.get_full_path(), to)
 
     @cached_property
     def may(self) -> Mapping[str, bool]:

@@ -18,7 +18,7 @@ from accounts.actions.webhooks import (
 )
 from accounts.pages.settings import ActingPage, whole
 from accounts.roles import Permission
-from events.kinds import EventKind
+from events.kinds import OF_NO_PROJECT, EventKind
 from events.models import ALL_KINDS, Delivery, WebhookEndpoint
 from promptforge.lib.errors import DomainError, wrong
 from promptforge.lib.ids import decode, encode
@@ -147,9 +147,9 @@ class WebhooksPage(ActingPage):
 
 
 def _kinds_by_noun() -> list[tuple[str, list[tuple[str, str, str]]]]:
-    """Every kind of event, by what it is about: `promotion`, its value and its verb."""
+    """Every kind of event of a project, by what it is about: `promotion`, its value and its verb."""
     found: dict[str, list[tuple[str, str, str]]] = {}
-    for kind in EventKind.values:
+    for kind in (kind.value for kind in EventKind if kind not in OF_NO_PROJECT):
         noun, _, verb = kind.partition(".")
         found.setdefault(noun, []).append((kind, verb, ""))
     return list(found.items())

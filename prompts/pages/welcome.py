@@ -7,12 +7,15 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.views import redirect_to_login
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 
+from accounts.actions.sign_in import tell_sign_in
 from accounts.admission import take_write
 from accounts.models import User
 from accounts.pages.outside import OutsidePage
+from accounts.sessions import note_beginning
 from accounts.sign_in import SIGNED_IN_AT
 from promptforge.lib.errors import wrong
 from prompts.actions.first_run import require_nobody, set_up
@@ -67,8 +70,11 @@ class WelcomePage(OutsidePage):
             raise wrong("again", "The two passwords differ.")
         asked = {field: sent.get(field, "").strip() for field in ("code", "called", "email", "preset")}
         user = set_up(password=sent.get("password", ""), name=name, **asked)
-        login(request, user, backend=BACKEND)
-        request.session[SIGNED_IN_AT] = time.time()
+        with transaction.atomic():
+            login(request, user, backend=BACKEND)
+            note_beginning(request)
+            request.session[SIGNED_IN_AT] = time.time()
+            tell_sign_in(user=user, factor="password")
         if wants_examples == "yes":
             live_today(load_demo_for(user))
         messages.success(request, f"{name} is yours.", extra_tags="Write a prompt, or look at the settings first.")

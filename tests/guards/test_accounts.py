@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from accounts.actions.members import create_user, set_roles
+from accounts.actions.members import create_user, remove_member, set_roles
 from accounts.models import ApiKey, BreakGlassGrant, Membership, Project, RoleGroup, User
 from accounts.policies import holds
 from accounts.roles import ROLE_PERMISSIONS, Permission, Role
 from tests.guards.attacks import held, refused, run, value
 from tests.personas import Team, make_team
+from tests.races.conftest import at_once
 
 
 def groups_of(user: User) -> set[str]:
@@ -78,6 +79,13 @@ def test_the_last_admin_stays_one(team: Team, door: str) -> None:
     farah.update(roles=["admin", "viewer"])
     set_roles(project=team.project, user=team.emil.user, roles=["admin"], by=None)
     farah.update(roles=["viewer"])
+
+
+def test_of_two_last_admins_who_leave_at_once_one_stays(team: Team) -> None:
+    admins = list(Membership.objects.filter(project=team.project, roles__contains=["admin"]))
+    answers = at_once(2, lambda number: remove_member(membership=admins[number], by=None))
+    assert sorted(str(getattr(answer, "code", answer)) for answer in answers) == ["None", "last_admin"]
+    assert Membership.objects.filter(project=team.project, roles__contains=["admin"]).count() == 1
 
 
 def test_an_admin_who_is_switched_off_does_not_count(team: Team) -> None:

@@ -15,6 +15,7 @@ from accounts.models import ApiKey, Membership, User
 from accounts.pages.keys import SCOPES_IN_WORDS
 from accounts.pages.members import ROLES_IN_WORDS
 from accounts.roles import Role, Scope
+from accounts.sessions import SessionStore
 from accounts.sign_in import SIGNED_IN_AT
 from events.models import Delivery, EventSeal, WebhookEndpoint
 from promptforge.lib.ids import encode
@@ -166,20 +167,28 @@ def test_a_key_is_rotated_and_revoked(visit: Visit, demo: Demo) -> None:
     assert Client().get("/api/v1/prompts", headers={"Authorization": f"Bearer {new}"}).status_code == 401
 
 
-def test_an_old_sign_in_leads_through_a_new_one_and_back_with_what_was_typed(demo: Demo) -> None:
-    farah, path = signed_in(demo.people["farah"]), f"{SETTINGS}keys/"
-    session = farah.session
+def test_an_old_sign_in_leads_through_a_new_one_and_back_with_what_was_typed(visit: Visit, demo: Demo) -> None:
+    farah = demo.people["farah"]
+    farah.set_password("a long enough secret")
+    farah.save()
+    page = visit("farah", f"{SETTINGS}keys/?act=make")
+    session = SessionStore(page.context.cookies()[0]["value"])
     session[SIGNED_IN_AT] -= 600
     session.save()
-    sent = {"act": "make", "name": "from <before>", "scopes": ["audit:read", "manage"], "prompts": "a/*"}
-    answer = farah.post(path, sent)
-    assert answer.status_code == 302
-    assert f"next={path}" in answer["Location"]
+    page.get_by_label("Name", exact=True).fill("from <before>")
+    page.get_by_label("Read the audit trail").check()
+    page.get_by_label("Which prompts").fill("a/*")
+    page.get_by_role("button", name="Make the key").press("Enter")
+    expect(page.locator("h1")).to_have_text("Confirm that it is you")
     assert not ApiKey.objects.filter(name="from <before>").exists()
-    body = farah.get(path).content.decode()
-    assert 'value="from &lt;before&gt;"' in body
-    assert 'value="audit:read" checked' in body
-    assert "\na/*</textarea>" in body
+    page.get_by_label("Password").fill("a long enough secret")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("from <before>")
+    expect(page.get_by_label("Read the audit trail")).to_be_checked()
+    page.get_by_role("button", name="Make the key").press("Enter")
+    expect(page.locator("#once-text")).to_be_visible()
+    key = ApiKey.objects.get(name="from <before>")
+    assert (key.scopes, key.prompts) == (["audit:read"], ["a/*"])
 
 
 @pytest.mark.parametrize(
