@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import render
 from django.views import View
 
+from accounts.pages.door import refuse_nul
 from promptforge.lib.error_pages import error_page
 from promptforge.lib.errors import DomainError
 from promptforge.lib.rest import translate
@@ -24,6 +25,7 @@ class OutsidePage(View):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.typed = request.POST
         try:
+            refuse_nul(request.POST)
             return super().dispatch(request, *args, **kwargs)
         except (DomainError, DatabaseError) as error:
             refusal = translate(error)

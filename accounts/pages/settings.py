@@ -19,6 +19,7 @@ from promptforge.lib.errors import DomainError, shorten, wrong
 from promptforge.lib.verdicts import require
 
 MOST_NAMED = 5
+FIRST_YEAR, LAST_YEAR = 1970, 9998  # elsewhere, another zone may lie outside of what a date can be
 
 
 class Section(NamedTuple):
@@ -123,6 +124,6 @@ def instant(given: Mapping[str, str], field: str) -> datetime:
         moment = parse_datetime(given.get(field, "").strip())
     except ValueError:
         moment = None
-    if moment is None:
+    if moment is None or not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise wrong(field, "Say a day and a time, such as 2026-12-24 18:00.")
     return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(name))).astimezone(UTC)

@@ -1,5 +1,6 @@
 """Settings: each section's main path by keyboard, what is refused where it was typed, and what is shown once."""
 
+import itertools
 import re
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from accounts.actions.api_keys import create_key
@@ -24,6 +26,8 @@ from prompts.actions.channels import add_channel, freeze_channel
 from prompts.models import Channel, FreezeWindow, PolicyChange
 from prompts.models.channels import REQUIRABLE
 from prompts.pages import notifications, policy_words
+from tests.authorization.pages import PAGES
+from tests.authorization.world import fill
 from tests.pages.conftest import Demo, Visit, accessible, signed_in
 from tests.pages.listed import hooked, proposed
 from tests.pages.test_prompt import stepped_to
@@ -31,6 +35,14 @@ from tests.personas import make_team
 
 SECTIONS = ("", "members/", "channels/", "keys/", "webhooks/", "notifications/")
 SETTINGS = "/p/demo/settings/"
+KEY = {
+    "act": "make",
+    "name": "kept",
+    "scopes": ["prompts:read"],
+    "prompts": "kept/*",
+    "expires_at": "",
+    "rate_fetch": "",
+}
 
 
 def banner(page: Page, kind: str = "passed") -> Any:
@@ -204,8 +216,7 @@ def test_an_old_sign_in_leads_through_a_new_one_and_back_with_what_was_typed(vis
     ],
 )
 def test_what_is_wrong_with_a_key_stands_at_its_field(demo: Demo, sent: dict[str, Any], field: str, says: str) -> None:
-    whole = {"act": "make", "name": "kept", "scopes": ["prompts:read"], "prompts": "kept/*"} | sent
-    answer = signed_in(demo.people["farah"]).post(f"{SETTINGS}keys/", whole)
+    answer = signed_in(demo.people["farah"]).post(f"{SETTINGS}keys/", KEY | sent)
     body = answer.content.decode()
     assert answer.status_code == 400
     assert re.search(rf'id="{field}-says" class="error">.*{says}', body)
@@ -384,6 +395,28 @@ def test_a_form_that_says_nothing_does_nothing(demo: Demo) -> None:
     farah = signed_in(demo.people["farah"])
     for section in ("", "members/", "channels/", "keys/", "webhooks/"):
         assert farah.post(SETTINGS + section, {"act": "get"}).status_code == 400
+
+
+ODD = ("\0", "9" * 30, "0001-01-01T00:00", "9999-12-31T23:59", "ſ" * 300)
+
+
+def test_no_form_breaks_on_odd_input(demo: Demo) -> None:
+    """Each field of each form, one after the other: refused or taken, and never a fault of the server."""
+    proposed(demo)
+    farah, freeze = signed_in(demo.people["farah"]), encode("frz", FreezeWindow.objects.latest("pk").pk)
+    names = {"webhook": hooked(demo), "freeze": freeze, "channel": "staging", "member": "x", "key": "x"}
+    names |= {"change": "x", "delivery": "x"}
+    forms = [(name, form.sent) for name, page in PAGES.items() if name.startswith("settings") for form in page.forms]
+    forms.append(("settings_keys", KEY))
+    wrong = []
+    for name, template in forms:
+        sent = fill(dict(template), names)
+        for field, odd in itertools.product(sent, ODD):
+            if field != "act":
+                answer = farah.post(reverse(name, args=("demo",)), sent | {field: odd})
+                if answer.status_code >= 500:
+                    wrong.append((name, sent["act"], field, odd, answer.status_code))
+    assert wrong == []
 
 
 def test_the_number_of_queries_does_not_grow(demo: Demo) -> None:
