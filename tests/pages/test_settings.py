@@ -1,6 +1,5 @@
 """Settings: each section's main path by keyboard, what is refused where it was typed, and what is shown once."""
 
-import itertools
 import re
 from typing import Any
 
@@ -397,7 +396,8 @@ def test_a_form_that_says_nothing_does_nothing(demo: Demo) -> None:
         assert farah.post(SETTINGS + section, {"act": "get"}).status_code == 400
 
 
-ODD = ("\0", "9" * 30, "0001-01-01T00:00", "9999-12-31T23:59", "ſ" * 300)
+ODD = ("9" * 30, "ſ\0" * 200)
+ODD_MOMENTS = ("0001-01-01T00:00", "9999-12-31T23:59", "9999-12-31", "soon")
 
 
 def test_no_form_breaks_on_odd_input(demo: Demo) -> None:
@@ -411,8 +411,8 @@ def test_no_form_breaks_on_odd_input(demo: Demo) -> None:
     wrong = []
     for name, template in forms:
         sent = fill(dict(template), names)
-        for field, odd in itertools.product(sent, ODD):
-            if field != "act":
+        for field in set(sent) - {"act"}:
+            for odd in ODD_MOMENTS if field in ("from", "to", "expires_at") else ODD:
                 answer = farah.post(reverse(name, args=("demo",)), sent | {field: odd})
                 if answer.status_code >= 500:
                     wrong.append((name, sent["act"], field, odd, answer.status_code))
