@@ -102,6 +102,12 @@ class ChangePassword(Limited, PasswordChangeView):  # type: ignore[misc]
     form_class = ChangeForm
     success_url = reverse_lazy("account")
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.user.is_authenticated and not request.user.has_usable_password():
+            return redirect("account_reset_password")  # there is no present one to type
+        response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        return response
+
     def form_valid(self, form: ChangeForm) -> HttpResponse:
         response: HttpResponse = super().form_valid(form)
         messages.success(self.request, "The password is changed. Your other sessions have ended.")

@@ -56,8 +56,7 @@ class HistoryPage(ProjectPage):
         )
 
     def _answer(self, prompts: QuerySet[Prompt], asked: past.Asked) -> dict[str, Any]:
-        heads = past.live_at(self.principal, prompts, asked)
-        page = Paginator(heads, PER_PAGE).get_page(self.request.GET.get("page"))
+        page = Paginator(past.live_at(self.principal, prompts, asked), PER_PAGE).get_page(self.request.GET.get("page"))
         page.object_list = past.told(list(page.object_list))
         return {"answer": page, "instant": format_instant(asked.at) if asked.at else ""}
 
@@ -114,12 +113,12 @@ class HistoryFile(ProjectPage):
         if asked.at is None:
             raise DomainError("field_required", "Say of which moment: ?date=2026-11-17&time=10:00.")
         head = ("prompt", "channel", "version", "since", "until", "by", "why")
-        return csv_answer("live", head, self._live(list(past.live_at(self.principal, prompts, asked))))
+        return csv_answer("live", head, self._live(past.live_at(self.principal, prompts, asked)))
 
     @staticmethod
-    def _live(heads: list[Any]) -> Iterator[tuple[Any, ...]]:
-        for begin in range(0, len(heads), AT_ONCE):
-            for row in past.told(heads[begin : begin + AT_ONCE]):
+    def _live(ids: list[int]) -> Iterator[tuple[Any, ...]]:
+        for begin in range(0, len(ids), AT_ONCE):
+            for row in past.told(ids[begin : begin + AT_ONCE]):
                 until = format_instant(row.until) if row.until else ""
                 since = format_instant(row.at)
                 yield row.prompt.name, row.channel.name, row.version.number, since, until, row.actor, row.reason

@@ -90,34 +90,30 @@ def prompts_of(principal: Principal, of: str) -> QuerySet[Prompt]:
     return inside
 
 
-def live_at(principal: Principal, prompts: QuerySet[Prompt], asked: Asked) -> QuerySet[Any]:
-    """The heads that stood somewhere at the instant, each with `then`: the id of the ledger's row that counted."""
+def live_at(principal: Principal, prompts: QuerySet[Prompt], asked: Asked) -> list[int]:
+    """The ids of the ledgers' rows that counted at the instant, by their prompts' names."""
     channel = find_channel(principal, asked.channel)
     stood = Release.objects.filter(prompt=OuterRef("prompt"), channel=OuterRef("channel"), at__lte=asked.at).order_by(
         "-revision"
     )
-    return (
-        Head.objects.filter(prompt__in=prompts, channel=channel)
-        .annotate(then=Subquery(stood.values("pk")[:1]))
-        .filter(then__isnull=False)
-        .order_by("prompt__name")
-    )
+    heads = Head.objects.filter(prompt__in=prompts, channel=channel).order_by("prompt__name")
+    return [pk for pk in heads.values_list(Subquery(stood.values("pk")[:1]), flat=True) if pk is not None]
 
 
-def told(heads: list[Any]) -> list[Any]:
+def told(ids: list[int]) -> list[Any]:
     """The rows behind `live_at`, each with `until` (None: it still counts) and `now`, the number that is live now."""
     following = Release.objects.filter(
         prompt=OuterRef("prompt"), channel=OuterRef("channel"), revision=OuterRef("revision") + 1
     )
     standing = Head.objects.filter(prompt=OuterRef("prompt"), channel=OuterRef("channel"))
     rows = (
-        Release.objects.filter(pk__in=[head.then for head in heads])
+        Release.objects.filter(pk__in=ids)
         .select_related(*_WITH_ALL)
         .defer(*_LONG)
         .annotate(until=Subquery(following.values("at")[:1]), now=Subquery(standing.values("version__number")[:1]))
     )
     by_id = {row.pk: row for row in rows}
-    return [by_id[head.then] for head in heads]
+    return [by_id[pk] for pk in ids]
 
 
 def ledger(prompts: QuerySet[Prompt], asked: Asked) -> QuerySet[Release]:

@@ -25,7 +25,10 @@ class PromptsPage(ProjectPage):
         narrowed = self._narrowed(archived if asked["state"] == "archived" else everything, asked)
         # Looking through every text once is enough: what a search finds is counted and cut here.
         found: Any = list(narrowed.values_list("pk", flat=True)) if asked["q"] else narrowed
-        page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
+        paginator = Paginator(found, PER_PAGE)
+        if not (asked["q"] or asked["folder"] or asked["tag"]):
+            paginator.count = counts.get(asked["state"], counts["all"])  # which was counted above
+        page = paginator.get_page(request.GET.get("page"))
         shown = listing.in_order(list(page.object_list)) if asked["q"] else list(page.object_list)
         return self.show(
             "prompts/prompts.html",
