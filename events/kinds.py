@@ -48,3 +48,16 @@ class EventKind(models.TextChoices):
     FACTOR_ADDED = "factor.added"
     FACTOR_REMOVED = "factor.removed"
     CODES_RENEWED = "codes.renewed"
+
+
+# What people do about their own sign-in belongs to no project, so no webhook of a project ever gets it.
+OF_NO_PROJECT = frozenset(
+    {
+        EventKind.SESSION_BEGUN,
+        EventKind.SESSION_ENDED,
+        EventKind.PASSWORD_CHANGED,
+        EventKind.FACTOR_ADDED,
+        EventKind.FACTOR_REMOVED,
+        EventKind.CODES_RENEWED,
+    }
+)

@@ -85,7 +85,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="script/server", description=DOES)
     default = env.str("PROMPTFORGE_PORT", default="8000")
     parser.add_argument("--port", type=_port, default=default, help="the port on 127.0.0.1 (default: %(default)s)")
-    parser.add_argument("--no-demo", action="store_true", help="begin without the demo project")
+    parser.add_argument("--no-demo", action="store_true", help="begin empty: the first account is made in the browser")
     return parser.parse_args()
 
 
@@ -251,8 +251,11 @@ def _run(*words: str) -> str:
 
 
 def _first_run(options: argparse.Namespace) -> str:
-    """Make the first account and the demo, once per database; returns what a newcomer needs to read."""
-    return _run("first_run", *(["--no-demo"] if options.no_demo else [])).strip()
+    """Make the first account and the demo, once per database, or leave both to the set-up page of a newcomer.
+
+    Returns what the newcomer needs to read.
+    """
+    return _run("setup_code" if options.no_demo else "first_run").strip()
 
 
 # -- while it runs
@@ -276,7 +279,10 @@ def _keep_database() -> None:
 
 
 def _announce(port: int, welcome: str, seconds: float) -> None:
-    """Print where it is and three things to try; a key is shown only by the start that made it."""
+    """Print where it is and three things to try; a key is shown only by the start that made it.
+
+    Where nobody has an account yet there is nothing to try but the set-up page.
+    """
     address, manage = f"http://{HOST}:{port}", ".venv/bin/python manage.py"
     made = re.search(r"\bpf_\w+", welcome)
     key = made.group() if made else "$KEY"
@@ -286,6 +292,11 @@ def _announce(port: int, welcome: str, seconds: float) -> None:
     lines = [
         f"\nPromptForge is at {address}/ (ready in {seconds:.1f} s; Ctrl-C ends it)\n",
         *([f"{welcome}\n"] if welcome else []),
+    ]
+    if welcome.startswith("Set up:"):
+        _print("\n".join(lines))
+        return
+    lines += [
         "Fetch the prompt that is live:",
         *([] if made else [ask_for_key]),
         f'  curl -H "Authorization: Bearer {key}" {address}/api/v1/prompts/support/greeting',

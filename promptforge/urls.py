@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 
 from accounts.views import admin_door
 from promptforge import views
+from prompts.pages.welcome import NewProjectPage, WelcomePage
 
 admin.site.site_header = admin.site.site_title = "PromptForge"
 admin.site.index_title = "Everything, as operators see it"
@@ -15,6 +16,8 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("docs/errors", views.errors, name="errors"),
     path("p/<slug:project>/", include("promptforge.pages")),
+    path("projects/new/", NewProjectPage.as_view(), name="new_project"),
+    path("welcome/", WelcomePage.as_view(), name="welcome"),
     path("theme/", views.theme, name="theme"),
     path("styleguide/", views.styleguide, name="styleguide"),
     path("livez", views.livez),

@@ -21,6 +21,8 @@ def home(request: HttpRequest) -> HttpResponse:
     """For members their first project; for others what PromptForge is, and how one begins."""
     if isinstance(request.user, User) and (mine := Project.objects.of_member(request.user).order_by("name").first()):
         return redirect("prompts", mine.name)
+    if not User.objects.exists():
+        return redirect("welcome")
     return render(request, "home.html", {"address": f"{request.scheme}://{request.get_host()}"})
 
 

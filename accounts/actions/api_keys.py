@@ -19,7 +19,7 @@ from accounts.roles import Permission, Scope
 from events.actions import SYSTEM, record
 from events.kinds import EventKind
 from promptforge.lib import keyring
-from promptforge.lib.errors import DomainError, shorten
+from promptforge.lib.errors import DomainError, shorten, wrong
 from promptforge.lib.refusals import refusals
 from promptforge.lib.tokens import new_token, public_id_of
 from promptforge.lib.verdicts import ALLOWED, Verdict, denied, require
@@ -86,7 +86,7 @@ def rotate_key(*, key: ApiKey, overlap_hours: int, by: Principal | None) -> NewK
     if by is not None:
         require(by.may(Permission.ADMINISTER))
     if not 0 <= overlap_hours <= LONGEST_OVERLAP_HOURS:
-        raise DomainError("bad_value", f"The overlap is 0 to {LONGEST_OVERLAP_HOURS} hours (7 days).")
+        raise wrong("overlap_hours", f"The overlap is 0 to {LONGEST_OVERLAP_HOURS} hours (7 days).")
     with refusals(), transaction.atomic():
         locked = ApiKey.objects.select_for_update().get(pk=key.pk)
         if locked.revoked_at is not None:
@@ -206,27 +206,31 @@ def _hash(text: str, secret: bytes) -> bytes:
 
 def _check(name: str, scopes: list[str], channels: list[str], prompts: list[str], expires_at: datetime | None) -> None:
     if not name.strip() or len(name) > 100:
-        raise DomainError("bad_value", "A key has a name of 1 to 100 characters that says who uses it.")
+        raise wrong("name", "A key has a name of 1 to 100 characters that says who uses it.")
     if not scopes:
-        raise DomainError("bad_value", f"A key needs at least one scope: {', '.join(Scope.values)}.")
+        raise wrong("scopes", f"A key needs at least one scope: {', '.join(Scope.values)}.")
     for scope in scopes:
         if scope not in Scope.values:
-            raise DomainError("bad_value", f"{shorten(scope)} is not a scope. Scopes: {', '.join(Scope.values)}.")
+            raise wrong("scopes", f"{shorten(scope)} is not a scope. Scopes: {', '.join(Scope.values)}.")
     _check_reach(scopes, channels, prompts)
     if expires_at is not None and expires_at <= timezone.now():
-        raise DomainError("bad_timestamp", "The key would have expired already. Choose an instant in the future.")
+        raise wrong(
+            "expires_at", "The key would have expired already. Choose an instant in the future.", "bad_timestamp"
+        )
 
 
 def _check_reach(scopes: list[str], channels: list[str], prompts: list[str]) -> None:
     if Scope.MANAGE in scopes and (channels or prompts):
-        raise DomainError(
-            "bad_value",
+        raise wrong(
+            "channels" if channels else "prompts",
             "A key with the scope manage makes other keys, so channels and prompts would not narrow it. "
             "Leave them out, or make two keys.",
         )
     for channel in channels:
         if not CHANNEL_FORM.match(channel):
-            raise DomainError("bad_channel_name", f"{shorten(channel)} is not a channel's name, `latest` or `pinned`.")
+            raise wrong(
+                "channels", f"{shorten(channel)} is not a channel's name, `latest` or `pinned`.", "bad_channel_name"
+            )
     for pattern in prompts:
         if not PATTERN_FORM.match(pattern):
-            raise DomainError("bad_value", f"{shorten(pattern)} is not a pattern of prompt names, such as support/*.")
+            raise wrong("prompts", f"{shorten(pattern)} is not a pattern of prompt names, such as support/*.")

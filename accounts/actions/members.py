@@ -16,11 +16,11 @@ from accounts.policies import Principal
 from accounts.roles import ROLE_PERMISSIONS, Permission, Role
 from events.actions import SYSTEM, record
 from events.kinds import EventKind
-from promptforge.lib.errors import DomainError, shorten
+from promptforge.lib.errors import DomainError, shorten, wrong
 from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import require
 
-LONGEST_EMAIL = 254
+LONGEST_EMAIL, LONGEST_NAME = 254, 200
 
 
 def create_user(
@@ -30,11 +30,11 @@ def create_user(
     try:
         validate_email(email)
     except ValidationError:
-        raise DomainError("bad_value", f"{shorten(email)} is not an e-mail address.") from None
+        raise wrong("email", f"{shorten(email)} is not an e-mail address.") from None
     if len(email) > LONGEST_EMAIL:
-        raise DomainError(
-            "bad_value", f"The e-mail address has {len(email)} characters; at most {LONGEST_EMAIL} are kept."
-        )
+        raise wrong("email", f"The e-mail address has {len(email)} characters; at most {LONGEST_EMAIL} are kept.")
+    if len(name) > LONGEST_NAME:
+        raise wrong("name", f"The name has {len(name)} characters; at most {LONGEST_NAME} are kept.")
     with refusals(), transaction.atomic():
         user = User.objects.filter(email__iexact=email).first() or User(email=email)
         is_new = user.pk is None
@@ -42,7 +42,7 @@ def create_user(
             try:
                 validate_password(password, user)
             except ValidationError as error:
-                raise DomainError("bad_value", " ".join(error.messages)) from None
+                raise wrong("password", " ".join(error.messages)) from None
             user.set_password(password)
         elif is_new:
             user.set_unusable_password()
@@ -72,9 +72,9 @@ def set_roles(*, project: Project, user: User, roles: Iterable[str], by: Princip
     """Give a person exactly these roles in a project, as a new member if need be. `by` is None on the command line."""
     wanted = sorted(set(roles))
     if unknown := [role for role in wanted if role not in Role.values]:
-        raise DomainError("bad_value", f"{shorten(unknown[0])} is not a role. Roles: {', '.join(Role.values)}.")
+        raise wrong("roles", f"{shorten(unknown[0])} is not a role. Roles: {', '.join(Role.values)}.")
     if not wanted:
-        raise DomainError("bad_value", "A member has at least one role. To end a membership, remove the member.")
+        raise wrong("roles", "A member has at least one role. To end a membership, remove the member.")
     if by is not None:
         require(by.may(Permission.ADMINISTER))
     with refusals(), transaction.atomic():

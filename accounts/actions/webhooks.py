@@ -15,7 +15,7 @@ from events.kinds import EventKind
 from events.models import ALL_KINDS, Delivery, EventSeal, WebhookEndpoint
 from events.webhooks import check_secret, new_secret
 from promptforge.lib import http
-from promptforge.lib.errors import DomainError, shorten
+from promptforge.lib.errors import DomainError, about, shorten, wrong
 from promptforge.lib.refusals import refusals
 from promptforge.lib.sealing import seal
 from promptforge.lib.verdicts import require
@@ -44,7 +44,8 @@ def create_webhook(
     wanted = _kinds(events)
     if secret is not None:
         check_secret(secret)
-    http.check(url)
+    with about("url"):
+        http.check(url)
     made = None if secret is not None else new_secret()
     with refusals(), transaction.atomic():
         endpoint = WebhookEndpoint.objects.create(
@@ -68,7 +69,8 @@ def change_webhook(*, by: Principal, endpoint: WebhookEndpoint, fields: Mapping[
     if "events" in changes:
         changes["events"] = _kinds(changes["events"])
     if "url" in changes:
-        http.check(changes["url"])
+        with about("url"):
+            http.check(changes["url"])
     with refusals(), transaction.atomic():
         locked = _locked(endpoint)
         if changes.get("enabled") and not locked.enabled:
@@ -132,11 +134,11 @@ def _kinds(events: list[str]) -> list[str]:
     wanted = list(dict.fromkeys(events))
     for kind in wanted:
         if kind not in EventKind.values and wanted != [ALL_KINDS]:
-            raise DomainError(
-                "bad_value", f"{shorten(kind)} is no kind of event. Kinds: {', '.join(EventKind.values)}; or * alone."
+            raise wrong(
+                "events", f"{shorten(kind)} is no kind of event. Kinds: {', '.join(EventKind.values)}; or * alone."
             )
     if not wanted:
-        raise DomainError("bad_value", "The list is empty. Name at least one kind of event, or * for every kind.")
+        raise wrong("events", "The list is empty. Name at least one kind of event, or * for every kind.")
     return wanted
 
 

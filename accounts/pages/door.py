@@ -8,6 +8,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.functional import cached_property
 from django.views import View
 
@@ -17,7 +18,7 @@ from accounts.policies import Principal, held
 from accounts.roles import Role
 from promptforge.lib import logs
 from promptforge.lib.error_pages import error_page
-from promptforge.lib.errors import DomainError
+from promptforge.lib.errors import DomainError, wrong
 from promptforge.lib.rest import translate
 
 TYPED = "typed"
@@ -66,6 +67,7 @@ class ProjectPage(View):
         self.typed = request.POST
         try:
             take_write(self.principal.user).require()
+            refuse_nul(request.POST)
             return super().dispatch(request, *args, **kwargs)
         except (DomainError, DatabaseError) as error:
             self.refusal = _as_refusal(error)
@@ -89,7 +91,9 @@ class ProjectPage(View):
             text = typed.urlencode()
             if len(text) <= MOST_KEPT:
                 request.session[TYPED] = {"path": request.path, "text": text}
-        return redirect_to_login(request.get_full_path())
+        # Who is signed in is not asked who they are, but to prove it anew.
+        to = reverse("account_reauthenticate" if request.user.is_authenticated else "account_login")
+        return redirect_to_login(request.get_full_path(), to)
 
     @cached_property
     def may(self) -> Mapping[str, bool]:
@@ -123,6 +127,13 @@ class ProjectPage(View):
         """After a form did its work: on to `address`, where a banner says what happened and what that means."""
         messages.success(self.request, sentence, extra_tags=then)
         return HttpResponseRedirect(address)
+
+
+def refuse_nul(sent: QueryDict) -> None:
+    """Refuse a form with a character that PostgreSQL stores nowhere."""
+    for field, values in sent.lists():
+        if "\0" in field or any("\0" in value for value in values):
+            raise wrong(field, "This field holds the NUL character. Remove it.", "nul_not_allowed")
 
 
 def _as_refusal(error: DomainError | DatabaseError) -> DomainError:

@@ -64,6 +64,25 @@ BEGIN
 END;
 $guard$;
 
+-- Somebody has to keep a project's members and keys: whoever is its last admin stays one until another is there.
+CREATE OR REPLACE FUNCTION public.promptforge_membership_leave() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
+BEGIN
+    -- [last_admin]
+    IF 'admin' = ANY (OLD.roles) AND (TG_OP = 'DELETE' OR 'admin' <> ALL (NEW.roles)) THEN
+        PERFORM public.promptforge_read_committed();
+        -- Of two admins who leave at once, the second waits here, and then sees that the first has gone.
+        PERFORM FROM public.accounts_project WHERE id = OLD.project_id FOR NO KEY UPDATE;
+        IF NOT EXISTS (SELECT FROM public.accounts_membership m JOIN public.accounts_user u ON u.id = m.user_id
+            WHERE m.project_id = OLD.project_id AND m.id <> OLD.id AND 'admin' = ANY (m.roles) AND u.is_active) THEN
+            PERFORM public.promptforge_refuse('last_admin', 'This is the last admin of the project. Make somebody else an admin first.');
+        END IF;
+    END IF;
+    -- [end]
+    RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+END;
+$guard$;
+
 CREATE OR REPLACE FUNCTION public.promptforge_grant_insert() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
 BEGIN
@@ -154,6 +173,8 @@ CREATE OR REPLACE TRIGGER membership_write BEFORE INSERT OR UPDATE ON public.acc
     FOR EACH ROW EXECUTE FUNCTION public.promptforge_membership_write();
 CREATE OR REPLACE TRIGGER membership_groups AFTER INSERT OR UPDATE OR DELETE ON public.accounts_membership
     FOR EACH ROW EXECUTE FUNCTION public.promptforge_membership_groups();
+CREATE OR REPLACE TRIGGER membership_leave BEFORE UPDATE OR DELETE ON public.accounts_membership
+    FOR EACH ROW EXECUTE FUNCTION public.promptforge_membership_leave();
 CREATE OR REPLACE TRIGGER role_group_member BEFORE INSERT OR UPDATE ON public.accounts_user_groups
     FOR EACH ROW EXECUTE FUNCTION public.promptforge_role_group_member();
 CREATE OR REPLACE TRIGGER membership_not_truncated BEFORE TRUNCATE ON public.accounts_membership

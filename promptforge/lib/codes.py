@@ -181,6 +181,9 @@ CODES: Mapping[str, Code] = {
     "frozen": Code(
         409, "History cannot be changed", "Save a new version, or make a new release; what was written stays."
     ),
+    "last_admin": Code(
+        409, "A project keeps an admin", "Make somebody else an admin first; then change or remove this one."
+    ),
     "frozen_channel": Code(
         409, "A freeze window is on", "Wait for the end of the window, or ask who may change the channel to lift it."
     ),

@@ -1,12 +1,13 @@
 """What PromptForge says when it refuses: one exception, for page, API and command line alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from promptforge.lib.codes import CODES
 
-__all__ = ["CODES", "DomainError", "Fault", "shorten"]
+__all__ = ["CODES", "DomainError", "Fault", "about", "shorten", "wrong"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,24 @@ class DomainError(Exception):
     @property
     def title(self) -> str:
         return CODES[self.code].title
+
+
+def wrong(field: str, detail: str, code: str = "bad_value") -> DomainError:
+    """The refusal of what one field says, so that a form can show it there."""
+    return DomainError(code, detail, [Fault(f"/{field}", code, detail)])
+
+
+@contextmanager
+def about(field: str) -> Iterator[None]:
+    """Whatever is refused inside, and names no place itself, is about this field."""
+    try:
+        yield
+    except DomainError as refusal:
+        if refusal.faults:
+            raise
+        raise DomainError(
+            refusal.code, refusal.detail, [Fault(f"/{field}", refusal.code, refusal.detail)], refusal.extra
+        ) from refusal
 
 
 def shorten(text: object, limit: int = 80) -> str:

@@ -1,5 +1,6 @@
 """What every template can say without loading anything: icons, states, channels, people, moments and numbers."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -179,3 +180,9 @@ def at(refusal: DomainError | None, field: str) -> str:
 def opaque(number: int, prefix: str) -> str:
     """The id by which addresses name a row: `{{ promotion.pk|opaque:"pro" }}`."""
     return encode(prefix, number)
+
+
+@register.filter
+def of(key: str, words: Mapping[str, str]) -> str:
+    """What a value is called: `{{ role|of:label_of }}`."""
+    return words.get(key, key)

@@ -11,7 +11,7 @@ from accounts.policies import Principal
 from accounts.roles import Permission, Role
 from events.actions import record
 from events.kinds import EventKind
-from promptforge.lib.errors import DomainError, Fault, shorten
+from promptforge.lib.errors import DomainError, Fault, shorten, wrong
 from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import require
 from prompts.actions.projects import create_channel
@@ -29,18 +29,25 @@ def add_channel(*, by: Principal, name: str, policy: Mapping[str, Any]) -> Chann
 
 
 def change_policy(
-    *, by: Principal, channel: Channel, fields: Mapping[str, Any], reason: str = ""
+    *,
+    by: Principal,
+    channel: Channel,
+    fields: Mapping[str, Any],
+    reason: str = "",
+    expected_revision: int | None = None,
 ) -> ChannelPolicy | PolicyChange:
     """Change what a channel demands; fields that are not named stay.
 
     On an unprotected channel it acts at once and the new policy is the answer. On a protected one the answer is a
-    proposal, which acts when another person approves it.
+    proposal, which acts when another person approves it. `expected_revision` is the policy that the change was made of.
     """
     require(by.may(Permission.CONFIGURE))
     check_policy(fields)
     with refusals(), transaction.atomic():
         locked = _locked(channel)
         assert locked.policy is not None
+        if expected_revision not in (None, locked.policy.revision):
+            raise DomainError("stale_base", f"The policy of {locked} has changed since. Look at it and decide again.")
         wanted = {name: fields.get(name, getattr(locked.policy, name)) for name in POLICY_FIELDS}
         if not locked.policy.protects:
             return _set_policy(by, locked, wanted)
@@ -74,9 +81,9 @@ def freeze_channel(
     """Let nothing move forward on a channel between two instants; rollbacks still may."""
     require(by.may(Permission.CONFIGURE))
     if not reason.strip():
-        raise DomainError("reason_required", "Say why the channel is frozen; whoever meets it will read it.")
+        raise wrong("reason", "Say why the channel is frozen; whoever meets it will read it.", "reason_required")
     if ends_at <= starts_at:
-        raise DomainError("bad_timestamp", "A freeze window ends after it starts.")
+        raise wrong("to", "A freeze window ends after it starts.", "bad_timestamp")
     with refusals(), transaction.atomic():
         freeze = FreezeWindow.objects.create(
             channel=channel, starts_at=starts_at, ends_at=ends_at, reason=reason, created_by=by.user

@@ -12,7 +12,7 @@ from accounts.policies import Principal
 from accounts.roles import Permission, Role
 from events.actions import SYSTEM, record
 from events.kinds import EventKind
-from promptforge.lib.errors import DomainError, shorten
+from promptforge.lib.errors import shorten, wrong
 from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import require
 from prompts.models import Channel, ChannelPolicy
@@ -44,12 +44,13 @@ def create_project(*, name: str, preset: str = "team", creator: User | None) -> 
     `creator` is None on the command line.
     """
     if preset not in PRESETS:
-        raise DomainError("bad_value", f"{shorten(preset)} is not a preset. Presets: {', '.join(PRESETS)}.")
+        raise wrong("preset", f"{shorten(preset)} is not a preset. Presets: {', '.join(PRESETS)}.")
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", name):
-        raise DomainError(
-            "bad_name",
+        raise wrong(
+            "name",
             f"{shorten(name)} is no project name: lower-case letters, digits and hyphens, at most 63, "
             "not a hyphen first.",
+            "bad_name",
         )
     actor = SYSTEM if creator is None else (creator.kind, creator.pk)
     with refusals(), transaction.atomic():
@@ -95,10 +96,11 @@ def change_project(*, by: Principal, serves_stale: bool) -> Project:
 def create_channel(*, project: Project, name: str, policy: Mapping[str, Any], creator: User | None) -> Channel:
     """Make a channel with its first policy; every prompt of the project gets an empty head on it."""
     if not re.fullmatch(CHANNEL_FORM, name) or name in RESERVED_CHANNELS:
-        raise DomainError(
-            "bad_channel_name",
+        raise wrong(
+            "name",
             f"{shorten(name)} is no channel name: a lower-case letter, then lower-case letters, digits and hyphens, "
             "at most 63; latest and pinned are reserved.",
+            "bad_channel_name",
         )
     actor = SYSTEM if creator is None else (creator.kind, creator.pk)
     with refusals(), transaction.atomic():

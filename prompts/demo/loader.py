@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts.actions.members import create_user, set_roles
 from accounts.models import Project, User
 from accounts.policies import Principal
+from accounts.roles import Role
 from prompts.actions.imports import import_release
 from prompts.actions.projects import PRESETS, create_channel, create_project
 from prompts.actions.promotions import apply_promotion, open_promotion, reject, withdraw
@@ -127,6 +128,14 @@ def load_demo(creator: User) -> Project:
         if channel["name"] != "stable":
             create_channel(project=project, name=channel["name"], policy=PRESETS["solo"], creator=creator)
     _play(project, data, data["history"])
+    return project
+
+
+def load_demo_for(admin: User) -> Project:
+    """The demo with this person as its admin and release manager. `live_today` follows, after a commit."""
+    with transaction.atomic():
+        project = load_demo(admin)
+        set_roles(project=project, user=admin, roles=[Role.ADMIN, Role.RELEASE_MANAGER], by=None)
     return project
 
 

@@ -3,9 +3,12 @@
 from django.urls import path, re_path, register_converter
 
 from prompts.models.prompts import NAME_FORM
+from prompts.pages.channels import ChannelsPage
 from prompts.pages.compare import ComparePage
 from prompts.pages.edit import EditPage, NewPromptPage
 from prompts.pages.history import HistoryFile, HistoryPage
+from prompts.pages.notifications import NotificationsPage
+from prompts.pages.project import SettingsOfProject
 from prompts.pages.prompt import PromptPage
 from prompts.pages.prompts import PromptsPage
 
@@ -29,5 +32,8 @@ urlpatterns = [
     path("prompts/new/", NewPromptPage.as_view(), name="new_prompt"),
     path("edit/<prompt:name>/", EditPage.as_view(), name="edit"),
     path("compare/<prompt:name>/", ComparePage.as_view(), name="compare"),
+    path("settings/", SettingsOfProject.as_view(), name="settings"),
+    path("settings/channels/", ChannelsPage.as_view(), name="settings_channels"),
+    path("settings/notifications/", NotificationsPage.as_view(), name="settings_notifications"),
     path("prompts/<prompt:name>/", PromptPage.as_view(), name="prompt"),
 ]

@@ -11,12 +11,15 @@ from typing import Any
 from tests.authorization.table import PEOPLE
 
 RELEASERS = "release-manager"
+CONFIGURERS = "release-manager admin"
+ADMINS = "admin"
 
 
 @dataclass(frozen=True)
 class Form:
     may: str
     sent: Mapping[str, Any]
+    answer: int = 302  # 200 where something is shown once
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,15 @@ class PageOf:
 
 
 _PROMOTE = {"act": "promote", "channel": "stable", "version": "2"}
+_POLICY = {
+    "act": "change",
+    "revision": "1",
+    "required_approvals": "2",
+    "approval_ttl_days": "14",
+    "evidence_ttl_days": "7",
+}
+_FREEZE = {"act": "freeze", "from": "2030-01-01T00:00", "to": "2030-01-02T00:00", "reason": "Holidays"}
+_WEBHOOK = {"url": "https://93.184.215.14/", "format": "standard", "events": "release.made"}
 
 PAGES: Mapping[str, PageOf] = {
     "prompts": PageOf("prompts/"),
@@ -37,6 +49,46 @@ PAGES: Mapping[str, PageOf] = {
     "history-file": PageOf("history/ledger.csv"),
     "evaluations": PageOf("evaluations/"),
     "rollouts": PageOf("rollouts/"),
+    "settings": PageOf("settings/", forms=(Form(CONFIGURERS, {"act": "save", "serves_stale": "yes"}),)),
+    "settings_members": PageOf(
+        "settings/members/",
+        forms=(
+            Form(ADMINS, {"act": "add", "email": "gus@shop.example", "roles": "admin"}),
+            Form(ADMINS, {"act": "change", "member": "{member}", "roles": "admin"}),
+            Form(ADMINS, {"act": "remove", "member": "{member}"}),
+        ),
+    ),
+    "settings_channels": PageOf(
+        "settings/channels/",
+        forms=(
+            Form(CONFIGURERS, {"act": "add", "name": "delta"}),
+            Form(CONFIGURERS, _POLICY | {"channel": "{channel}"}),
+            Form(CONFIGURERS, _POLICY | {"channel": "guarded"}),
+            Form(CONFIGURERS, {"act": "confirm", "policy_change": "{change}"}),
+            Form(CONFIGURERS, _FREEZE | {"channel": "{channel}"}),
+            Form(CONFIGURERS, {"act": "lift", "channel": "{channel}", "freeze": "{freeze}"}),
+        ),
+    ),
+    "settings_keys": PageOf(
+        "settings/keys/",
+        forms=(
+            Form(ADMINS, {"act": "make", "name": "new", "scopes": "manage"}, answer=200),
+            Form(ADMINS, {"act": "rotate", "key": "{key}", "overlap_hours": "0"}, answer=200),
+            Form(ADMINS, {"act": "revoke", "key": "{key}"}),
+        ),
+    ),
+    "settings_webhooks": PageOf(
+        "settings/webhooks/",
+        forms=(
+            Form(CONFIGURERS, _WEBHOOK | {"act": "add"}, answer=200),
+            Form(CONFIGURERS, _WEBHOOK | {"act": "change", "webhook": "{webhook}"}),
+            *(Form(CONFIGURERS, {"act": act, "webhook": "{webhook}"}) for act in ("disable", "enable", "test")),
+            Form(CONFIGURERS, {"act": "rotate", "webhook": "{webhook}", "overlap_hours": "1"}, answer=200),
+            Form(CONFIGURERS, {"act": "again", "delivery": "{delivery}"}),
+            Form(CONFIGURERS, {"act": "remove", "webhook": "{webhook}"}),
+        ),
+    ),
+    "settings_notifications": PageOf("settings/notifications/"),
     "outputs": PageOf("outputs/"),
     "output": PageOf("outputs/{observation}/"),
 }

@@ -105,6 +105,15 @@ def csrf_failed(scene: Scene) -> Iterator[Act]:
 
 
 @contextmanager
+def last_admin(scene: Scene) -> Iterator[Act]:
+    members = Membership.objects.filter(project=scene.team.project)
+    emil, farah = members.get(user=scene.team.emil.user), members.get(user=scene.team.farah.user)
+    members.filter(pk=emil.pk).update(roles=["editor"])
+    yield lambda: person(scene.team, "farah").send("DELETE", f"members/{encode('mem', farah.pk)}")
+    members.filter(pk=emil.pk).update(roles=emil.roles)
+
+
+@contextmanager
 def four_eyes(scene: Scene) -> Iterator[Act]:
     farah = Membership.objects.get(project=scene.team.project, user=scene.team.farah.user)
     body = {"permission": "break_glass", "minutes": 5}
@@ -451,6 +460,7 @@ ACTS: dict[str, Arranged] = {
     "promotion_required": post("releases", PROMOTE | {"channel": "guarded"}),
     "duplicate_promotion": duplicate_promotion,
     "frozen": frozen,
+    "last_admin": last_admin,
     "frozen_channel": frozen_channel,
     "guard": guard,
     "rollback_target_never_live": post("releases", ROLLBACK | {"version": 2}),

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from accounts.actions.members import create_user, set_roles
+from accounts.actions.members import create_user, remove_member, set_roles
 from accounts.models import ApiKey, BreakGlassGrant, Membership, Project, RoleGroup, User
 from accounts.policies import holds
 from accounts.roles import ROLE_PERMISSIONS, Permission, Role
 from tests.guards.attacks import held, refused, run, value
 from tests.personas import Team, make_team
+from tests.races.conftest import at_once
 
 
 def groups_of(user: User) -> set[str]:
@@ -60,6 +61,37 @@ def test_groups_follow_the_membership_through_every_door(team: Team, door: str) 
         run("DELETE FROM public.accounts_membership WHERE user_id = %s", [team.cleo.user.pk])
     held(groups_of(team.cleo.user), set() if "delete" in door else {"viewer"}, "groups follow at once")
     held(holds(team.cleo.user, Permission.RELEASE, team.project), False, "so the right has gone")
+
+
+@pytest.mark.parametrize("door", ["update", "sql", "delete", "raw delete"])
+def test_the_last_admin_stays_one(team: Team, door: str) -> None:
+    farah = Membership.objects.filter(project=team.project, user=team.farah.user)
+    set_roles(project=team.project, user=team.emil.user, roles=["editor"], by=None)
+    with refused("last_admin"):
+        if door == "update":
+            farah.update(roles=["viewer"])
+        if door == "sql":
+            run("UPDATE public.accounts_membership SET roles = '{viewer}' WHERE user_id = %s", [team.farah.user.pk])
+        if door == "delete":
+            farah.get().delete()
+        if door == "raw delete":
+            run("DELETE FROM public.accounts_membership WHERE user_id = %s", [team.farah.user.pk])
+    farah.update(roles=["admin", "viewer"])
+    set_roles(project=team.project, user=team.emil.user, roles=["admin"], by=None)
+    farah.update(roles=["viewer"])
+
+
+def test_of_two_last_admins_who_leave_at_once_one_stays(team: Team) -> None:
+    admins = list(Membership.objects.filter(project=team.project, roles__contains=["admin"]))
+    answers = at_once(2, lambda number: remove_member(membership=admins[number], by=None))
+    assert sorted(str(getattr(answer, "code", answer)) for answer in answers) == ["None", "last_admin"]
+    assert Membership.objects.filter(project=team.project, roles__contains=["admin"]).count() == 1
+
+
+def test_an_admin_who_is_switched_off_does_not_count(team: Team) -> None:
+    User.objects.filter(pk=team.emil.user.pk).update(is_active=False)
+    with refused("last_admin"):
+        Membership.objects.filter(project=team.project, user=team.farah.user).delete()
 
 
 @pytest.mark.parametrize("door", ["insert", "update"])

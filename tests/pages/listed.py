@@ -3,15 +3,21 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
+
+from django.utils import timezone
 
 from accounts.actions.api_keys import create_key
+from accounts.actions.webhooks import check_webhook, create_webhook
 from accounts.models import ApiKey
 from delivery.actions.observations import read_observations, store_observations
 from delivery.intake import Reach
+from events.models import Delivery, DeliveryAttempt, WebhookEndpoint
+from promptforge.lib.ids import encode
+from prompts.actions.channels import change_policy, freeze_channel
 from prompts.actions.drafts import keep_draft, keep_sample
 from prompts.demo.loader import moment
-from prompts.models import Prompt
+from prompts.models import Channel, PolicyChange, Prompt
 from prompts.pages.typed import Typed
 from prompts.reading import find_version
 from tests.pages.conftest import Demo
@@ -78,10 +84,42 @@ def drafted(demo: Demo) -> str:
     return "/p/demo/edit/support/order-status/"
 
 
+def proposed(demo: Demo) -> bool:
+    """Cleo and Farah propose other policies, and a freeze stands: once in each demo."""
+    if PolicyChange.objects.exists():
+        return True
+    stable, farah = Channel.objects.get(project=demo.project, name="stable"), demo.principal("farah")
+    change_policy(by=farah, channel=stable, fields={"required_approvals": 2}, reason="Refunds cost money.")
+    change_policy(by=demo.principal("cleo"), channel=stable, fields={"approval_ttl_days": 7})
+    now = timezone.now()
+    freeze_channel(
+        by=farah, channel=stable, starts_at=now, ends_at=now + timedelta(days=2), reason="The sale begins on Friday."
+    )
+    return True
+
+
+def hooked(demo: Demo) -> str:
+    """The id of a webhook of the demo, to which a test and a failure went."""
+    endpoint = WebhookEndpoint.objects.first()
+    if endpoint is None:
+        farah, url = demo.principal("farah"), "https://93.184.215.14/hooks/promptforge"
+        kinds = ["release.made", "promotion.opened"]
+        made = create_webhook(by=farah, url=url, events=kinds, format="standard", enabled=True, secret=None)
+        endpoint = made.endpoint
+        for status, outcome in ((200, "Taken."), (500, "It answered 500.")):
+            delivery = check_webhook(by=farah, endpoint=endpoint)
+            DeliveryAttempt.objects.create(delivery=delivery, status=status, outcome=outcome, milliseconds=84)
+            settled = {"next_at": None, "delivered_at": timezone.now() if status == 200 else None}
+            Delivery.objects.filter(pk=delivery.pk).update(**settled)
+        check_webhook(by=farah, endpoint=endpoint)
+    return encode("whk", endpoint.pk)
+
+
 PAGES = [
     Shown("styleguide", "", "/styleguide/"),
     Shown("start", "", "/"),
     Shown("refusals", "", "/docs/errors"),
+    Shown("new-project", "noor", "/projects/new/"),
     Shown("sign-in", "", "/accounts/sign-in/"),
     Shown("password-forgotten", "", "/accounts/password/forgotten/"),
     Shown("account", "ada", "/accounts/"),
@@ -107,6 +145,22 @@ PAGES = [
     Shown("outputs-none", "ada", "/p/demo/outputs/"),
     Shown("outputs", "ben", lambda demo: reported(demo) and "/p/demo/outputs/"),
     Shown("output", "ben", lambda demo: f"/p/demo/outputs/{reported(demo)}/"),
+    Shown("settings", "farah", "/p/demo/settings/"),
+    Shown("settings-reader", "noor", "/p/demo/settings/"),
+    Shown("settings_members", "farah", "/p/demo/settings/members/"),
+    Shown("settings_members-add", "farah", "/p/demo/settings/members/?act=add"),
+    Shown("settings_members-reader", "ada", "/p/demo/settings/members/"),
+    Shown("settings_channels", "cleo", lambda demo: proposed(demo) and "/p/demo/settings/channels/"),
+    Shown("settings_channels-change", "cleo", "/p/demo/settings/channels/?act=change&channel=stable"),
+    Shown("settings_channels-freeze", "cleo", "/p/demo/settings/channels/?act=freeze&channel=stable"),
+    Shown("settings_channels-reader", "noor", "/p/demo/settings/channels/"),
+    Shown("settings_keys", "farah", lambda demo: reported(demo) and "/p/demo/settings/keys/"),
+    Shown("settings_keys-make", "farah", "/p/demo/settings/keys/?act=make"),
+    Shown("settings_keys-reader", "ada", "/p/demo/settings/keys/"),
+    Shown("settings_webhooks", "cleo", lambda demo: hooked(demo) and "/p/demo/settings/webhooks/"),
+    Shown("settings_webhooks-add", "cleo", "/p/demo/settings/webhooks/?act=add"),
+    Shown("settings_webhooks-log", "cleo", lambda demo: f"/p/demo/settings/webhooks/?act=log&webhook={hooked(demo)}"),
+    Shown("settings_notifications", "ada", "/p/demo/settings/notifications/"),
     Shown("evaluations", "ada", "/p/demo/evaluations/"),
     Shown("rollouts", "ada", "/p/demo/rollouts/"),
 ]

@@ -8,10 +8,10 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 
 from accounts.actions.api_keys import create_key
-from accounts.actions.members import create_user, set_roles
+from accounts.actions.members import create_user
 from accounts.models import Project, User
-from accounts.roles import Role, Scope
-from prompts.demo.loader import live_today, load_demo
+from accounts.roles import Scope
+from prompts.demo.loader import live_today, load_demo_for
 
 EMAIL = "admin@example.com"
 
@@ -35,7 +35,6 @@ class Command(BaseCommand):
             live_today(Project.objects.get(name="demo"))
 
     def _demo(self, admin: User) -> str:
-        project = load_demo(admin)
-        set_roles(project=project, user=admin, roles=[Role.ADMIN, Role.RELEASE_MANAGER], by=None)
+        project = load_demo_for(admin)
         scopes = [Scope.PROMPTS_READ, Scope.VERSIONS_WRITE, Scope.PROMOTIONS_WRITE, Scope.RELEASES_WRITE]
         return create_key(project=project, name="first steps", scopes=scopes, responsible=admin, by=None).text
