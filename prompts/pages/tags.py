@@ -10,9 +10,11 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from promptforge.lib.page_tags import icon
-from prompts.hidden_text import find_hidden
+from prompts.hidden_text import decode_tags, find_hidden
 from prompts.models import Release
 from prompts.pages import timeline
+
+type Hidden = dict[int, dict[str, Any]]
 
 register = template.Library()
 _TAG = re.compile(r"(?<!\\)\{\{[ \t]*(?P<include>>?)[^{}\r\n]*\}\}")
@@ -21,34 +23,63 @@ _TAG = re.compile(r"(?<!\\)\{\{[ \t]*(?P<include>>?)[^{}\r\n]*\}\}")
 @register.filter
 def prompt_text(text: str) -> SafeString:
     """The text with a chip for each variable and for each character that does not show."""
-    hidden = {found["offset"]: found for found in find_hidden(text) if not found["usual"]}
-    return mark_safe("".join(_pieces(text, hidden)))  # noqa: S308  each piece is escaped or made by format_html
+    return written(text, unseen(text), 0, len(text))
 
 
-def _pieces(text: str, hidden: dict[int, dict[str, str]]) -> Iterator[str]:
-    done = 0
-    for match in _TAG.finditer(text):
+def unseen(text: str) -> Hidden:
+    """What does not show in a text as it is stored, by place; what writing needs is left alone."""
+    return {found["offset"]: found for found in find_hidden(text) if not found["usual"]}
+
+
+def written(text: str, hidden: Hidden, start: int, end: int) -> SafeString:
+    """A part of a text as people read it."""
+    return mark_safe("".join(_pieces(text, hidden, start, end)))  # noqa: S308  each is escaped or made by format_html
+
+
+def _pieces(text: str, hidden: Hidden, start: int, end: int) -> Iterator[str]:
+    done = start
+    for match in _TAG.finditer(text, start, end):
         yield from _plain(text, done, match.start(), hidden)
         kind = "include" if match["include"] else "variable"
         inside = "".join(_plain(text, match.start(), match.end(), hidden))
         yield f'<span class="{kind}">{inside}</span>'
         done = match.end()
-    yield from _plain(text, done, len(text), hidden)
+    yield from _plain(text, done, end, hidden)
 
 
-def _plain(text: str, start: int, end: int, hidden: dict[int, dict[str, str]]) -> Iterator[str]:
+def _plain(text: str, start: int, end: int, hidden: Hidden) -> Iterator[str]:
     if not hidden:
         yield escape(text[start:end])
         return
     done = start
     for offset in sorted(place for place in hidden if start <= place < end):
+        if offset < done:  # within a run of tags that has its chip
+            continue
         yield escape(text[done:offset])
-        yield hidden_chip(hidden[offset])
         done = offset + 1
+        if hidden[offset]["kind"] != "tag":
+            yield hidden_chip(hidden[offset])
+            continue
+        while done < end and done in hidden and hidden[done]["kind"] == "tag":
+            done += 1
+        yield _tags_chip(text[offset:done])
     yield escape(text[done:end])
 
 
-def hidden_chip(found: dict[str, str]) -> SafeString:
+def _tags_chip(run: str) -> SafeString:
+    """Characters that show nothing at all and that a model reads: how many, and what they spell."""
+    spelled = decode_tags(run)
+    says = f" that spell “{spelled}”" if spelled else ""
+    return format_html(
+        '<span class="hidden-char">{}{} hidden tag character{}{}</span>',
+        icon("eye"),
+        len(run),
+        "" if len(run) == 1 else "s",
+        says,
+    )
+
+
+def hidden_chip(found: dict[str, Any]) -> SafeString:
     """A character that does not show, by its name and code point."""
     return format_html(
         '<span class="hidden-char">{}{} <code>{}</code></span>',

@@ -9,7 +9,9 @@ from accounts.actions.api_keys import create_key
 from accounts.models import ApiKey
 from delivery.actions.observations import read_observations, store_observations
 from delivery.intake import Reach
+from promptforge.lib.ids import encode
 from prompts.demo.loader import moment
+from prompts.models import Promotion
 from tests.pages.conftest import Demo
 
 
@@ -60,6 +62,17 @@ def reported(demo: Demo) -> str:
     return str(observation["id"])
 
 
+def promotion(reference: str) -> Callable[[Demo], str]:
+    """The address of the demo's newest promotion of a version to stable."""
+    name, _, number = reference.partition("@")
+
+    def address(demo: Demo) -> str:
+        found = Promotion.objects.filter(prompt__project=demo.project, prompt__name=name, version__number=number)
+        return f"/p/demo/promotions/{encode('pro', found.latest('pk').pk)}/"
+
+    return address
+
+
 PAGES = [
     Shown("styleguide", "", "/styleguide/"),
     Shown("start", "", "/"),
@@ -73,6 +86,15 @@ PAGES = [
     Shown("prompt-use", "ada", "/p/demo/prompts/support/greeting/?show=use"),
     Shown("prompt-activity", "ada", "/p/demo/prompts/support/refund-answer/?show=activity"),
     Shown("roll-back", "cleo", "/p/demo/prompts/support/greeting/?act=roll-back&channel=stable"),
+    Shown("promotion", "ben", promotion("support/greeting@9"), widths=(390, 1280, 1920)),
+    Shown("promotion-ready", "cleo", promotion("docs/return-details@4")),
+    Shown("promotion-sent-back", "ada", promotion("docs/summariser@5")),
+    Shown("promotion-stale", "emil", promotion("support/triage@7")),
+    Shown("promotion-scheduled", "cleo", promotion("shop/size-advice@4")),
+    Shown("promotion-applied", "ben", promotion("support/triage@6")),
+    Shown("promotion-rejected", "ada", promotion("shop/gift-finder@1")),
+    Shown("promotion-promote", "cleo", lambda demo: f"{promotion('docs/return-details@4')(demo)}?act=promote"),
+    Shown("promotion-schedule", "cleo", lambda demo: f"{promotion('docs/return-details@4')(demo)}?act=schedule"),
     Shown("history", "ada", "/p/demo/history/"),
     Shown("history-answer", "ada", lambda demo: f"/p/demo/history/?{tuesday()}&zone=Europe/Vienna"),
     Shown("history-trail", "farah", "/p/demo/history/?show=trail"),
