@@ -160,13 +160,16 @@ def _texts(found: Compared) -> Iterator[Text]:
         after = {} if entry["new"] is None else now[entry["new"]]
         said = after or before
         heading = f"{said['role'].capitalize()} message" if "role" in said else "Messages that the caller sends"
-        texts = (side.get("content", side.get("placeholder", "")) for side in (before, after))
-        yield _text(heading, list(_told(entry)), entry["segments"], *texts)
+        told = list(_told(entry))
+        if "placeholder" in said:
+            name = format_html('<span class="include">{}</span>', said["placeholder"])
+            changed = entry["op"] != "equal"
+            yield Text(heading, ", ".join(told or ["the same"]), [Block([Line(None, name, changed)], is_folded=False)])
+        else:
+            yield _text(heading, told, entry["segments"], before.get("content", ""), after.get("content", ""))
 
 
 def _text(heading: str, told: list[str], segments: Sequence[Segment], old: str, new: str) -> Text:
-    if not segments and new == old:  # a placeholder, whose name is no text
-        segments = [{"op": "equal", "text": new}] if new else []
     lines = lines_of(segments, old, new)
     changed = sum(line.is_changed for line in lines)
     if not told:

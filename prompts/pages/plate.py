@@ -19,7 +19,7 @@ _FOLDED = (CheckName.HIDDEN_TEXT, CheckName.SECRETS, CheckName.CANARY, CheckName
 _TITLES: Mapping[str, str] = {name: name.replace("-", " ").capitalize() for name in CheckName}
 # What a link is called that leads to where a check that holds the promotion back is mended or read.
 _ACTIONS: Mapping[CheckName, str] = {
-    CheckName.REVIEW: "See the reviews",
+    CheckName.REVIEW: "Say something",
     CheckName.EVALUATION: "See what is known",
     CheckName.UP_TO_DATE: "Renew it",
     CheckName.VARIABLES: "See the variables",
@@ -100,9 +100,9 @@ def title(now: Standing) -> str:
     return f"Promote v{version} to {channel}"
 
 
-def plate(now: Standing, shown: Sequence[Line]) -> Plate:
+def plate(now: Standing, shown: Sequence[Line], *, may_review: bool) -> Plate:
     """The checks in their order, and above them what is left."""
-    rows = [_check(now, line) for line in shown]
+    rows = [_check(now, line, may_review=may_review) for line in shown]
     if any(name is None for name, _ in missing(now, shown)):
         sentence = next(verdict.sentence for name, verdict in missing(now, shown) if name is None)
         rows.append(CheckRow("age", "Age", "stale", "Expired", sentence, check_url(now.promotion, None), "Renew it", False))
@@ -173,7 +173,7 @@ def mark(now: Standing) -> str:
     return f"{promotion.state}.{now.head.revision}.{promotion.channel.policy_id}.{last}.{gone}.{scheduled}"
 
 
-def _check(now: Standing, line: Line) -> CheckRow:
+def _check(now: Standing, line: Line, *, may_review: bool) -> CheckRow:
     holds, word = bool(line.refusals), WORDS[line.conclusion]
     if line.name == CheckName.REVIEW and line.required:
         approvals = len(now.counting(Review.Decision.APPROVE))
@@ -186,7 +186,7 @@ def _check(now: Standing, line: Line) -> CheckRow:
         word=word,
         summary=line.summary,
         href=check_url(now.promotion, line.name) if holds or line.conclusion == Conclusion.ADVICE else "",
-        action=_ACTIONS[line.name],
+        action="Review it" if line.name == CheckName.REVIEW and may_review else _ACTIONS[line.name],
         is_folded=line.name in _FOLDED and quiet,
     )
 
@@ -245,7 +245,7 @@ def _last_step(now: Standing) -> Step:
         return Step(shape, ended, first_name(promotion.closed_by), promotion.closed_at)
     if now.schedule is not None:
         return Step("waiting", "Scheduled", "", now.schedule.apply_at)
-    return Step("waiting", "Promote", "A release manager decides when")
+    return Step("waiting", "Promote", "A release manager decides")
 
 
 def _of(given: int, wanted: int) -> str:

@@ -52,7 +52,7 @@ class PromotionPage(ProjectPage):
                 "title": title(now),
                 "status": status(now, shown),
                 "rail": rail(now, shown),
-                "plate": plate(now, shown),
+                "plate": plate(now, shown, may_review=may["review"]),
                 "left": {verdict.code for _, verdict in missing(now, shown)},
                 "differences": differences(now.promotion.base_version_id, now.promotion.version_id),
                 "evaluation": next(line for line in shown if line.name == CheckName.EVALUATION),

@@ -4,6 +4,7 @@ from django.urls import path, re_path, register_converter
 
 from prompts.models.prompts import NAME_FORM
 from prompts.pages.history import HistoryFile, HistoryPage
+from prompts.pages.inbox import InboxPage
 from prompts.pages.promotion import PromotionNews, PromotionPage
 from prompts.pages.prompt import PromptPage
 from prompts.pages.prompts import PromptsPage
@@ -22,6 +23,7 @@ class PromptName:
 register_converter(PromptName, "prompt")
 
 urlpatterns = [
+    path("", InboxPage.as_view(), name="inbox"),
     path("prompts/", PromptsPage.as_view(), name="prompts"),
     path("history/", HistoryPage.as_view(), name="history"),
     re_path(r"^history/(?P<what>live|ledger|trail)\.csv$", HistoryFile.as_view(), name="history-file"),
