@@ -117,17 +117,17 @@ class _Sheet:
             at += len(piece)
 
     def _put(self, op: str, text: str, hidden: Hidden, start: int, end: int, sign: str) -> None:
-        self.is_changed |= op != "equal"
-        self.is_new |= op != "delete"
         if start == end and not sign:
             return
-        shown = written(text, hidden, start, end)
+        self.is_changed |= op != "equal"
+        self.is_new |= op != "delete"
         if op == "equal":
-            self.pieces.append(shown)
+            self.pieces.append(written(text, hidden, start, end))
             return
         tag, word = _MARKS[op]
-        if "\r" in text[start:end]:
-            sign = f"␍{sign}"
+        if text[start:end].endswith("\r"):
+            end, sign = end - 1, f"␍{sign}"
+        shown = written(text, hidden, start, end)
         self.pieces.append(
             format_html('<{}><span class="visually-hidden">{}</span>{}{}</{}>', tag, word, shown, sign, tag)
         )
@@ -144,7 +144,7 @@ class _Sheet:
 
     def finish(self) -> list[Line]:
         if self.pieces or not self.lines:
-            self._end("equal" if self.is_new or not self.is_changed else "delete")
+            self._end("equal" if self.is_new or not self.pieces else "delete")
         return self.lines
 
 

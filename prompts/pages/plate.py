@@ -19,7 +19,7 @@ _FOLDED = (CheckName.HIDDEN_TEXT, CheckName.SECRETS, CheckName.CANARY, CheckName
 _TITLES: Mapping[str, str] = {name: name.replace("-", " ").capitalize() for name in CheckName}
 # What a link is called that leads to where a check that holds the promotion back is mended or read.
 _ACTIONS: Mapping[CheckName, str] = {
-    CheckName.REVIEW: "Say something",
+    CheckName.REVIEW: "Read what was said",
     CheckName.EVALUATION: "See what is known",
     CheckName.UP_TO_DATE: "Renew it",
     CheckName.VARIABLES: "See the variables",
@@ -178,6 +178,9 @@ def _check(now: Standing, line: Line, *, may_review: bool) -> CheckRow:
     if line.name == CheckName.REVIEW and line.required:
         approvals = len(now.counting(Review.Decision.APPROVE))
         word = _of(approvals, now.promotion.policy.required_approvals)
+    href = check_url(now.promotion, line.name)
+    if line.name == CheckName.REVIEW and not may_review:
+        href = href.replace("#review", "#conversation")
     quiet = line.conclusion in (Conclusion.PASSED, Conclusion.NOT_REQUIRED)
     return CheckRow(
         name=line.name,
@@ -185,7 +188,7 @@ def _check(now: Standing, line: Line, *, may_review: bool) -> CheckRow:
         conclusion=line.conclusion,
         word=word,
         summary=line.summary,
-        href=check_url(now.promotion, line.name) if holds or line.conclusion == Conclusion.ADVICE else "",
+        href=href if holds or line.conclusion == Conclusion.ADVICE else "",
         action="Review it" if line.name == CheckName.REVIEW and may_review else _ACTIONS[line.name],
         is_folded=line.name in _FOLDED and quiet,
     )

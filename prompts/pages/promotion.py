@@ -24,6 +24,7 @@ from prompts.models.channels import CheckName
 from prompts.models.releases import ReleaseKind
 from prompts.pages import past
 from prompts.pages.differences import differences
+from prompts.pages.prompt import whole
 from prompts.pages.plate import conversation, mark, plate, rail, title
 from prompts.pages.verbs import VERBS, Verb, fitting
 from prompts.reading import find_promotion
@@ -196,14 +197,13 @@ class PromotionPage(ProjectPage):
 
     def _break_glass(self, promotion: Promotion) -> HttpResponse:
         require_recent_sign_in(self.request)
-        revision = self.request.POST.get("revision", "")
         release = break_glass(
             by=self.principal,
             prompt=promotion.prompt,
             channel=promotion.channel,
             version=promotion.version,
             reason=self._reason,
-            expected_revision=int(revision) if revision.isascii() and revision.isdecimal() else -1,
+            expected_revision=whole(self.request.POST.get("revision")) or 0,
         )
         live = f"Version {release.version.number} is live in {promotion.channel}, past every rule."
         return self._back(promotion, live, "It stands in every inbox until a second person ratifies it.")

@@ -6,6 +6,7 @@ from prompts.models.prompts import NAME_FORM
 from prompts.pages.history import HistoryFile, HistoryPage
 from prompts.pages.inbox import InboxPage
 from prompts.pages.promotion import PromotionNews, PromotionPage
+from prompts.pages.promotion_new import NewPromotionPage
 from prompts.pages.prompt import PromptPage
 from prompts.pages.prompts import PromptsPage
 
@@ -27,6 +28,7 @@ urlpatterns = [
     path("prompts/", PromptsPage.as_view(), name="prompts"),
     path("history/", HistoryPage.as_view(), name="history"),
     re_path(r"^history/(?P<what>live|ledger|trail)\.csv$", HistoryFile.as_view(), name="history-file"),
+    path("promotions/new/", NewPromotionPage.as_view(), name="new_promotion"),
     path("promotions/<str:promotion_id>/", PromotionPage.as_view(), name="promotion"),
     path("promotions/<str:promotion_id>/news/", PromotionNews.as_view(), name="promotion-news"),
     path("prompts/<prompt:name>/", PromptPage.as_view(), name="prompt"),

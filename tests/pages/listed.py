@@ -90,6 +90,8 @@ PAGES = [
     Shown("inbox-editor", "ada", "/p/demo/"),
     Shown("inbox-releaser", "cleo", "/p/demo/"),
     Shown("inbox-quiet", "noor", "/p/demo/"),
+    Shown("new_promotion", "ada", "/p/demo/promotions/new/?prompt=docs/summariser&version=5&channel=stable"),
+    Shown("new_promotion-of-nothing", "ada", "/p/demo/promotions/new/"),
     Shown("promotion", "ben", promotion("support/greeting@9"), widths=(390, 1280, 1920)),
     Shown("promotion-ready", "cleo", promotion("docs/return-details@4")),
     Shown("promotion-sent-back", "ada", promotion("docs/summariser@5")),
