@@ -11,7 +11,7 @@ from accounts.pages.door import ProjectPage
 from promptforge.lib.errors import DomainError
 from promptforge.lib.ids import decode
 from prompts.actions.releases import ratify
-from prompts.models import Draft, Release
+from prompts.models import Draft, Promotion, Prompt, Release
 from prompts.pages import waiting
 from prompts.pages.waiting import Row, Waiting
 
@@ -23,25 +23,26 @@ class InboxPage(ProjectPage):
     place = "inbox"
 
     def get(self, request: HttpRequest) -> HttpResponse:
+        user, project, now = self.principal.user, self.principal.project, timezone.now()
+        visible = Prompt.objects.visible_to(self.principal)
+        still_open = Promotion.objects.filter(prompt__in=visible, state=Promotion.State.OPEN)
         mine = waiting.waits_for(self.principal)
-        lists = waiting.rows(self.principal, mine, may_release=self.may["release"])
-        now = timezone.now()
-        total = waiting.open_promotions(self.principal).count()
-        glass = list(waiting.unratified(self.principal)[:INCIDENTS])
-        drafts = Draft.objects.filter(user=self.principal.user, prompt__project=self.principal.project)
+        lists = waiting.rows(user, still_open, mine, may_release=self.may["release"])
+        glass = list(waiting.unratified(visible)[:INCIDENTS])
+        drafts = Draft.objects.filter(user=user, prompt__in=visible)
         return self.show(
             "prompts/inbox.html",
             {
                 **lists,
                 "waiting": mine,
                 "title": _title(mine, lists),
-                "says": _says(lists["reviews"], total - mine.count),
+                "says": _says(lists["reviews"], still_open.count() - mine.count),
                 "oldest": lists["reviews"][0] if lists["reviews"] else None,
                 "glass": glass,
-                "freezes": list(waiting.freezes(self.principal, now)),
-                "webhooks": list(waiting.failing_webhooks(self.principal)[:INCIDENTS]) if self.may["configure"] else [],
+                "freezes": list(waiting.freezes(project, now)),
+                "webhooks": list(waiting.failing_webhooks(project)[:INCIDENTS]) if self.may["configure"] else [],
                 "drafts": drafts.select_related("prompt").order_by("-updated_at")[:3],
-                "live": waiting.live_now(self.principal, now.date()),
+                "live": waiting.live_now(visible, now.date()),
                 "confirm": self._confirmation(glass),
             },
         )
@@ -50,7 +51,7 @@ class InboxPage(ProjectPage):
         if request.POST.get("act") != "ratify":
             raise DomainError("bad_value", "The form does not say what to do.")
         pk = decode("rel", request.POST.get("release", ""), "not_found")
-        release = waiting.unratified(self.principal).filter(pk=pk).first()
+        release = waiting.unratified(Prompt.objects.visible_to(self.principal)).filter(pk=pk).first()
         if release is None:
             raise DomainError("not_found", "Nothing of that kind waits for a second person any more.")
         ratify(by=self.principal, release=release, note=request.POST.get("note", ""))

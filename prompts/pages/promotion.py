@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
@@ -149,7 +149,7 @@ class PromotionPage(ProjectPage):
             body=sent.get("body", ""),
             diff_digest=sent.get("diff_digest"),
             acknowledged=[CheckName.HIDDEN_TEXT.value] if sent.get("acknowledged") else [],
-            seen=sent.get("seen", ""),
+            seen=sent.get("seen"),
         )
         return self._back(promotion, *_SAID[Decision(given.decision)])
 
@@ -236,8 +236,6 @@ class PromotionNews(ProjectPage):
     def get(self, request: HttpRequest, promotion_id: str) -> HttpResponse:
         promotion = find_promotion(self.principal, promotion_id)
         address = reverse("promotion", args=(self.principal.project.name, promotion_id))
-        if "HX-Request" not in request.headers:
-            return HttpResponseRedirect(address)
         now = standing(promotion)
         if mark(now) == request.GET.get("mark"):
             return HttpResponse(status=204)

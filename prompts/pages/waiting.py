@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import Count, QuerySet
 from django.db.models.functions import TruncDate
 
+from accounts.models import Project, User
 from accounts.policies import Principal
 from events.models import WebhookEndpoint
 from prompts.checks import Line, lines, missing, status
@@ -19,30 +20,39 @@ from prompts.models.releases import ReleaseKind
 from prompts.pages.listing import LONG
 from prompts.standing import Standing, standings
 
-MOST_COUNTED, SHOWN, LIVE_SHOWN, DAYS = 100, 10, 6, 7
+MOST_COUNTED, SHOWN, LIVE_SHOWN, DAYS = 50, 10, 6, 7
 MOST_READY = 50
 SECONDS = 0.03  # for the words of one change: a list is no place to wait
-# Reviews that are missing from a person who may give one, and promotions that came back to whoever opened them.
+# Reviews that are missing from a person who may give one, and promotions that came back to whoever opened them. It
+# stands on every page, so each reviewer's newest word is read plainly here; what counts exactly the promotion says.
 _WAITS = """
-    SELECT promotion.id, objected.yes FROM public.prompts_promotion promotion
+    WITH everywhere AS MATERIALIZED (
+        SELECT public.promptforge_holds(%(person)s, 'read', %(project)s, NULL) AS read,
+               public.promptforge_holds(%(person)s, 'review', %(project)s, NULL) AS review)
+    SELECT promotion.id, said.objected FROM everywhere, public.prompts_promotion promotion
     JOIN public.prompts_prompt prompt ON prompt.id = promotion.prompt_id
     JOIN public.prompts_channel channel ON channel.id = promotion.channel_id
     JOIN public.prompts_channelpolicy policy ON policy.id = promotion.policy_id
     JOIN public.prompts_head head ON head.prompt_id = promotion.prompt_id AND head.channel_id = promotion.channel_id
-    CROSS JOIN LATERAL (SELECT EXISTS (
-        SELECT FROM public.promptforge_counting_reviews(promotion.id) WHERE decision = 'request_changes') AS yes) objected
+    CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE newest.decision = 'approve') AS approvals,
+               coalesce(bool_or(newest.decision = 'request_changes'), false) AS objected,
+               coalesce(bool_or(newest.reviewer_id = %(person)s), false) AS mine
+        FROM (SELECT DISTINCT ON (review.reviewer_id) review.reviewer_id, review.decision
+              FROM public.prompts_review review
+              LEFT JOIN public.prompts_reviewdismissal dismissal ON dismissal.review_id = review.id
+              WHERE review.promotion_id = promotion.id AND review.decision <> 'comment' AND dismissal.id IS NULL
+              ORDER BY review.reviewer_id, review.id DESC) newest) said
     WHERE promotion.state = 'OPEN' AND prompt.project_id = %(project)s
-      AND public.promptforge_holds(%(person)s, 'read', prompt.project_id, prompt.id)
-      AND CASE WHEN objected.yes THEN promotion.opener_id = %(person)s ELSE
-          channel.policy_id = promotion.policy_id
+      AND CASE WHEN said.objected THEN promotion.opener_id = %(person)s ELSE
+          promotion.opener_id <> %(person)s AND NOT said.mine
+          AND channel.policy_id = promotion.policy_id
           AND head.version_id IS NOT DISTINCT FROM promotion.base_version_id
           AND promotion.opened_at > public.promptforge_now() - make_interval(days => policy.approval_ttl_days)
-          AND public.promptforge_holds(%(person)s, 'review', prompt.project_id, prompt.id)
+          AND (said.approvals < policy.required_approvals OR policy.review_groups <> '[]')
+          AND (everywhere.review OR public.promptforge_holds(%(person)s, 'review', %(project)s, prompt.id))
+          AND (everywhere.read OR public.promptforge_holds(%(person)s, 'read', %(project)s, prompt.id))
           AND %(person)s NOT IN (SELECT public.promptforge_contributors(promotion.id))
-          AND NOT EXISTS (
-              SELECT FROM public.promptforge_counting_reviews(promotion.id) WHERE reviewer_id = %(person)s)
-          AND (policy.review_groups <> '[]' OR policy.required_approvals > (
-              SELECT count(*) FROM public.promptforge_counting_reviews(promotion.id) WHERE decision = 'approve'))
       END
     ORDER BY promotion.id LIMIT %(most)s
 """
@@ -101,7 +111,7 @@ class LivePrompt:
 
 
 def waits_for(principal: Principal) -> Waiting:
-    """In one question, and up to a hundred: it stands on every page."""
+    """In one question, and up to fifty."""
     with connection.cursor() as cursor:
         cursor.execute(
             _WAITS, {"project": principal.project.pk, "person": principal.user.pk, "most": MOST_COUNTED}
@@ -110,17 +120,13 @@ def waits_for(principal: Principal) -> Waiting:
     return Waiting([pk for pk, back in found if not back], [pk for pk, back in found if back])
 
 
-def open_promotions(principal: Principal) -> QuerySet[Promotion]:
-    return Promotion.objects.filter(prompt__in=Prompt.objects.visible_to(principal), state=Promotion.State.OPEN)
-
-
-def rows(principal: Principal, waiting: Waiting, *, may_release: bool) -> dict[str, list[Row]]:
-    """The lists of the inbox by name: all that they show is read together."""
-    mine = open_promotions(principal).filter(opener=principal.user).order_by("-pk")[: 2 * SHOWN]
-    any_open = open_promotions(principal).order_by("-pk")[:MOST_READY] if may_release else []
+def rows(user: User, still_open: QuerySet[Promotion], waiting: Waiting, *, may_release: bool) -> dict[str, list[Row]]:
+    """The lists of the inbox by name, out of the promotions that are open: all that they show is read together."""
+    mine = still_open.filter(opener=user).order_by("-pk")[: 2 * SHOWN]
+    any_open = still_open.order_by("-pk")[:MOST_READY] if may_release else []
     wanted = {each.pk: each for each in [*mine, *any_open]}
     reviews, back = set(waiting.reviews[:SHOWN]), set(waiting.sent_back[:SHOWN])
-    wanted |= open_promotions(principal).in_bulk((reviews | back) - wanted.keys())
+    wanted |= still_open.in_bulk((reviews | back) - wanted.keys())
     found = [(now, lines(now)) for now in standings(wanted.values())]
     words = _words([now.promotion for now, _ in found if now.promotion.pk in reviews])
     known = {now.promotion.pk: _row(now, shown, words) for now, shown in found}
@@ -130,7 +136,7 @@ def rows(principal: Principal, waiting: Waiting, *, may_release: bool) -> dict[s
         "sent_back": [row for row in oldest_first if row.promotion.pk in back],
         "mine": [
             row for row in oldest_first[::-1]
-            if row.promotion.opener_id == principal.user.pk and row.promotion.pk not in back
+            if row.promotion.opener_id == user.pk and row.promotion.pk not in back
         ],
         "ready": [row for row in oldest_first if may_release and row.status == "ready"],
     }
@@ -157,11 +163,11 @@ def _words(promotions: Sequence[Promotion]) -> dict[int, Mapping[str, int]]:
     }
 
 
-def unratified(principal: Principal) -> QuerySet[Release]:
+def unratified(visible: QuerySet[Prompt]) -> QuerySet[Release]:
     """Releases that went past every rule and that no second person has called right, newest first."""
     return (
         Release.objects.filter(
-            prompt__in=Prompt.objects.visible_to(principal), kind=ReleaseKind.BREAK_GLASS, ratification=None
+            prompt__in=visible, kind=ReleaseKind.BREAK_GLASS, ratification=None
         )
         .select_related("prompt", "channel", "version", "actor")
         .defer(*(f"version__{text}" for text in LONG))
@@ -169,21 +175,21 @@ def unratified(principal: Principal) -> QuerySet[Release]:
     )
 
 
-def freezes(principal: Principal, now: datetime) -> QuerySet[FreezeWindow]:
+def freezes(project: Project, now: datetime) -> QuerySet[FreezeWindow]:
     """The freeze windows that are on."""
-    standing = FreezeWindow.objects.filter(channel__project=principal.project, lifted_at=None)
+    standing = FreezeWindow.objects.filter(channel__project=project, lifted_at=None)
     return standing.filter(starts_at__lte=now, ends_at__gt=now).select_related("channel", "created_by")
 
 
-def failing_webhooks(principal: Principal) -> QuerySet[WebhookEndpoint]:
-    endpoints = WebhookEndpoint.objects.standing().filter(project_id=principal.project.pk)
+def failing_webhooks(project: Project) -> QuerySet[WebhookEndpoint]:
+    endpoints = WebhookEndpoint.objects.standing().filter(project_id=project.pk)
     return endpoints.exclude(failing_since=None).order_by("failing_since")
 
 
-def live_now(principal: Principal, today: date) -> list[LivePrompt]:
+def live_now(visible: QuerySet[Prompt], today: date) -> list[LivePrompt]:
     """The prompts that moved last, with how often each moved on every day of the last week."""
     heads = (
-        Head.objects.filter(prompt__in=Prompt.objects.visible_to(principal).filter(archived_at=None))
+        Head.objects.filter(prompt__in=visible.filter(archived_at=None))
         .exclude(release=None)
         .select_related("prompt", "channel", "version", "release__actor")
         .defer(*(f"version__{text}" for text in LONG))
