@@ -36,7 +36,7 @@ class InboxPage(ProjectPage):
                 **lists,
                 "waiting": mine,
                 "title": _title(mine, lists),
-                "says": _says(lists["reviews"], still_open.count() - mine.count),
+                "says": _says(lists["reviews"], still_open.count() - mine.total),
                 "oldest": lists["reviews"][0] if lists["reviews"] else None,
                 "glass": glass,
                 "freezes": list(waiting.freezes(project, now)),
@@ -69,8 +69,8 @@ class InboxPage(ProjectPage):
 
 
 def _title(mine: Waiting, lists: Mapping[str, Sequence[Row]]) -> str:
-    if mine.count:
-        return f"{_counted(mine.count)} wait{'s' if mine.count == 1 else ''} for you"
+    if mine.total:
+        return f"{_counted(mine.total)} wait{'s' if mine.total == 1 else ''} for you"
     if ready := len(lists["ready"]):
         return f"{_counted(ready)} {'is' if ready == 1 else 'are'} ready"
     return "Nothing waits for you"

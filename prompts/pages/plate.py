@@ -105,7 +105,9 @@ def plate(now: Standing, shown: Sequence[Line], *, may_review: bool) -> Plate:
     rows = [_check(now, line, may_review=may_review) for line in shown]
     if any(name is None for name, _ in missing(now, shown)):
         sentence = next(verdict.sentence for name, verdict in missing(now, shown) if name is None)
-        rows.append(CheckRow("age", "Age", "stale", "Expired", sentence, check_url(now.promotion, None), "Renew it", False))
+        rows.append(
+            CheckRow("age", "Age", "stale", "Expired", sentence, check_url(now.promotion, None), "Renew it", False)
+        )
     heading, says = _heading(now, shown)
     return Plate(heading, says, [row for row in rows if not row.is_folded], [row for row in rows if row.is_folded])
 

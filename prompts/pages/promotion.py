@@ -17,15 +17,15 @@ from prompts.actions.promotions import apply_promotion, reject, renew, withdraw
 from prompts.actions.releases import break_glass
 from prompts.actions.reviews import contributors, dismiss_review, may_approve, review, sight
 from prompts.actions.schedules import schedule, unschedule
-from prompts.checks import Line, lines, missing, status
+from prompts.checks import lines, missing, status
 from prompts.links import promotion_url
 from prompts.models import Check, Promotion, Release, Review
 from prompts.models.channels import CheckName
 from prompts.models.releases import ReleaseKind
 from prompts.pages import past
 from prompts.pages.differences import differences
-from prompts.pages.prompt import whole
 from prompts.pages.plate import conversation, mark, plate, rail, title
+from prompts.pages.prompt import whole
 from prompts.pages.verbs import VERBS, Verb, fitting
 from prompts.reading import find_promotion
 from prompts.shapes import digest_text
@@ -37,7 +37,7 @@ Decision = Review.Decision
 class PromotionPage(ProjectPage):
     place = "inbox"
 
-    def get(self, request: HttpRequest, promotion_id: str) -> HttpResponse:  # noqa: ARG002
+    def get(self, request: HttpRequest, promotion_id: str) -> HttpResponse:
         promotion = find_promotion(self.principal, promotion_id)
         now = standing(promotion)
         shown = lines(now)
@@ -82,7 +82,8 @@ class PromotionPage(ProjectPage):
 
     def _around(self, now: Standing) -> dict[str, Any]:
         """What is live now, and who may not approve."""
-        live = Release.objects.select_related("actor", "ratification").filter(pk=now.head.release_id).first()
+        released = Release.objects.select_related("actor", "ratification")
+        live = None if now.head.release_id is None else released.get(pk=now.head.release_id)
         wrote = User.objects.filter(pk__in=contributors(now.promotion)).order_by("name")
         return {
             "live": live,
@@ -96,7 +97,9 @@ class PromotionPage(ProjectPage):
         """What the person may decide, and why not more; whether there is hidden text to acknowledge."""
         verdict = may_approve(self.principal, now.promotion) if now.is_open else None
         hidden = now.stored.get(CheckName.HIDDEN_TEXT)
-        own = [cast.review.decision for cast in now.casts if cast.counts and cast.review.reviewer == self.principal.user]
+        own = [
+            cast.review.decision for cast in now.casts if cast.counts and cast.review.reviewer == self.principal.user
+        ]
         return {
             "can_approve": verdict is not None and verdict.allowed,
             "can_object": now.is_open and may["review"],
@@ -229,9 +232,7 @@ class PromotionPage(ProjectPage):
 
 
 class PromotionNews(ProjectPage):
-    """Whether the page of a promotion has grown old: asked by the page itself, which changes nothing under one's hands."""
-
-    http_method_names: ClassVar[list[str]] = ["get", "head"]
+    """Whether the page of a promotion has grown old. The page asks it, and changes nothing under one's hands."""
 
     def get(self, request: HttpRequest, promotion_id: str) -> HttpResponse:
         promotion = find_promotion(self.principal, promotion_id)

@@ -21,9 +21,9 @@ class NewPromotionPage(ProjectPage):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         given = self.typed or request.GET
-        if not given.get("prompt"):
+        if not (name := given.get("prompt")):
             return self.show("prompts/promotion_new.html", {"prompt": None})
-        prompt = find_prompt(self.principal, given["prompt"])
+        prompt = find_prompt(self.principal, name)
         version = find_version(prompt, whole(given.get("version")))
         heads = list(
             Head.objects.filter(prompt=prompt)

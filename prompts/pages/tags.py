@@ -13,7 +13,7 @@ from promptforge.lib.page_tags import icon
 from prompts.hidden_text import decode_tags, find_hidden
 from prompts.models import Release
 from prompts.pages import timeline
-from prompts.pages.waiting import waits_for
+from prompts.pages.waiting import Waiting, waits_for
 
 type Hidden = dict[int, dict[str, Any]]
 
@@ -93,8 +93,8 @@ def hidden_chip(found: dict[str, Any]) -> SafeString:
 @register.simple_tag(takes_context=True)
 def waits(context: template.Context) -> int:
     """How many promotions wait for the person who looks: what stands beside Inbox on every page."""
-    found = context.get("waiting") or waits_for(context["principal"])
-    return found.count
+    found: Waiting = context.get("waiting") or waits_for(context["principal"])
+    return found.total
 
 
 @register.filter

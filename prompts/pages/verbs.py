@@ -93,9 +93,7 @@ VERBS: Mapping[str, Verb] = {
 }
 
 
-def fitting(
-    now: Standing, shown: Sequence[Line], may: Mapping[str, bool], *, can_break_glass: bool
-) -> dict[str, Verb]:
+def fitting(now: Standing, shown: Sequence[Line], may: Mapping[str, bool], *, can_break_glass: bool) -> dict[str, Verb]:
     """The verbs that make sense for a promotion as it stands, and that the person may do."""
     if not now.is_open:
         return {}

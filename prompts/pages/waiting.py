@@ -58,14 +58,15 @@ _WAITS = """
 """
 
 
-class Waiting(NamedTuple):
+@dataclass(frozen=True)
+class Waiting:
     """Ids of promotions, the oldest first: those that need the person's review, and those that came back."""
 
     reviews: list[int]
     sent_back: list[int]
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         return len(self.reviews) + len(self.sent_back)
 
 
@@ -113,9 +114,7 @@ class LivePrompt:
 def waits_for(principal: Principal) -> Waiting:
     """In one question, and up to fifty."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            _WAITS, {"project": principal.project.pk, "person": principal.user.pk, "most": MOST_COUNTED}
-        )
+        cursor.execute(_WAITS, {"project": principal.project.pk, "person": principal.user.pk, "most": MOST_COUNTED})
         found = cursor.fetchall()
     return Waiting([pk for pk, back in found if not back], [pk for pk, back in found if back])
 
@@ -135,8 +134,7 @@ def rows(user: User, still_open: QuerySet[Promotion], waiting: Waiting, *, may_r
         "reviews": [row for row in oldest_first if row.promotion.pk in reviews],
         "sent_back": [row for row in oldest_first if row.promotion.pk in back],
         "mine": [
-            row for row in oldest_first[::-1]
-            if row.promotion.opener_id == user.pk and row.promotion.pk not in back
+            row for row in oldest_first[::-1] if row.promotion.opener_id == user.pk and row.promotion.pk not in back
         ],
         "ready": [row for row in oldest_first if may_release and row.status == "ready"],
     }
@@ -166,9 +164,7 @@ def _words(promotions: Sequence[Promotion]) -> dict[int, Mapping[str, int]]:
 def unratified(visible: QuerySet[Prompt]) -> QuerySet[Release]:
     """Releases that went past every rule and that no second person has called right, newest first."""
     return (
-        Release.objects.filter(
-            prompt__in=visible, kind=ReleaseKind.BREAK_GLASS, ratification=None
-        )
+        Release.objects.filter(prompt__in=visible, kind=ReleaseKind.BREAK_GLASS, ratification=None)
         .select_related("prompt", "channel", "version", "actor")
         .defer(*(f"version__{text}" for text in LONG))
         .order_by("-pk")

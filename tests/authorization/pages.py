@@ -36,9 +36,7 @@ _ASK = {"prompt": "{prompt}", "version": "2", "channel": "stable", "title": "Sho
 
 PAGES: Mapping[str, PageOf] = {
     "inbox": PageOf("", forms=(Form(RELEASERS, {"act": "ratify", "release": "{release}"}),)),
-    "new_promotion": PageOf(
-        "promotions/new/?prompt={prompt}&version=2", forms=(Form(f"{EDITORS} owner", _ASK),)
-    ),
+    "new_promotion": PageOf("promotions/new/?prompt={prompt}&version=2", forms=(Form(f"{EDITORS} owner", _ASK),)),
     "promotion": PageOf(
         "promotions/{promotion}/",
         forms=(

@@ -1,4 +1,4 @@
-"""A promotion in the browser: its life by three people with keys alone, without scripts, and what must not get through."""
+"""A promotion in the browser: its life by keys alone, without scripts, and what must not get through."""
 
 import re
 from datetime import timedelta
@@ -75,7 +75,7 @@ def tab_to(page: Page, text: str, kind: str = "a, button") -> None:
     for _ in range(120):
         page.keyboard.press("Tab")
         if page.evaluate(
-            "([kind, text]) => document.activeElement.matches(kind) && document.activeElement.textContent.includes(text)",
+            "([kind, text], at = document.activeElement) => at.matches(kind) && at.textContent.includes(text)",
             [kind, text],
         ):
             return
@@ -388,4 +388,3 @@ def test_the_number_of_queries_does_not_grow(demo: Demo) -> None:
         opened(demo, saved(demo, f"Sizes {number}", name="shop/size-advice", by="emil"), "shop/size-advice", by="emil")
     assert {each: queries(cleo, each) for each in before} == before
     assert max(before.values()) <= 42, before
-
