@@ -29,7 +29,7 @@ def on_lines(changes: Sequence[tuple[int, str]], ends: Collection[str]) -> list[
 
 
 def _places(whole: str, start: int, size: int) -> list[int]:
-    """Where a run could begin without changing what is read with it and without it: earlier first, the nearest first."""
+    """Where a run could begin and both texts stay as they are: earlier ones first, the nearest first."""
     lowest = highest = start
     while lowest > max(0, start - FURTHEST) and whole[lowest - 1] == whole[lowest - 1 + size]:
         lowest -= 1
