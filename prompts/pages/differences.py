@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from prompts.diffing import Segment
 from prompts.hidden_text import find_hidden
@@ -59,7 +59,7 @@ def differences(old_id: int | None, new_id: int) -> Differences:
         summary=summary(found),
         texts=list(_texts(found)),
         variables=rows["Variables"],
-        config=rows["Config"],
+        config=[row._replace(name=mark_safe(row.name.removeprefix("/") or "/")) for row in rows["Config"]],  # noqa: S308  escaped
         includes=rows["Includes"],
         hidden=sum(not each["usual"] for text in _served(found.new["content"]) for each in find_hidden(text)),
     )

@@ -1,6 +1,6 @@
 """How a promotion stands, in the words of its page: title, rail, the plate with its checks, and what was said."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -33,6 +33,7 @@ _DECISIONS = {
     Review.Decision.REQUEST_CHANGES: ("failed", "Changes asked"),
     Review.Decision.COMMENT: ("note", "Comment"),
 }
+REVIEWING, PROMOTING = 2, 3  # places in the rail
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 
 
@@ -112,8 +113,11 @@ def plate(now: Standing, shown: Sequence[Line], *, may_review: bool) -> Plate:
     return Plate(heading, says, [row for row in rows if not row.is_folded], [row for row in rows if row.is_folded])
 
 
-def rail(now: Standing, shown: Sequence[Line]) -> list[Step]:
-    """Asked, evaluated, reviewed, promoted: which are done, which is the present one."""
+def rail(now: Standing, shown: Sequence[Line], waits_for_you: Collection[int]) -> list[Step]:
+    """Asked, evaluated, reviewed, promoted: which are done, which is the present one.
+
+    `waits_for_you` holds the places of the steps that the person who looks can take.
+    """
     promotion, lines = now.promotion, {line.name: line for line in shown}
     evaluation, review = lines[CheckName.EVALUATION], lines[CheckName.REVIEW]
     approvals = len(now.counting(Review.Decision.APPROVE))
@@ -127,12 +131,15 @@ def rail(now: Standing, shown: Sequence[Line]) -> list[Step]:
     if not now.is_open:
         return [*steps[:3], steps[3]._replace(is_present=True)]
     done = (Conclusion.PASSED, Conclusion.NOT_REQUIRED, Conclusion.WAIVED, Conclusion.ADVICE)
-    present = next((place for place in (1, 2) if steps[place].state not in done), 3)
-    if present == 2:
-        steps[2] = steps[2]._replace(title="In review")
+    present = next((place for place in (1, REVIEWING) if steps[place].state not in done), PROMOTING)
+    if present == REVIEWING:
+        steps[REVIEWING] = steps[REVIEWING]._replace(title="In review")
     for later in range(present + 1, 4):
         steps[later] = steps[later]._replace(state="open")
     steps[present] = steps[present]._replace(is_present=True)
+    if present in waits_for_you:
+        says = f"{steps[present].says}, waits for you" if present == REVIEWING else "Waits for you"
+        steps[present] = steps[present]._replace(says=says)
     return steps
 
 

@@ -24,7 +24,7 @@ from prompts.models.channels import CheckName
 from prompts.models.releases import ReleaseKind
 from prompts.pages import past
 from prompts.pages.differences import differences
-from prompts.pages.plate import conversation, mark, plate, rail, title
+from prompts.pages.plate import PROMOTING, REVIEWING, conversation, mark, plate, rail, title
 from prompts.pages.prompt import whole
 from prompts.pages.verbs import VERBS, Verb, fitting
 from prompts.reading import find_promotion
@@ -43,6 +43,7 @@ class PromotionPage(ProjectPage):
         shown = lines(now)
         may = held(self.principal.user, self.principal.project, promotion.prompt)
         verbs = fitting(now, shown, may, can_break_glass=self._can_break_glass(now))
+        form = self._review_form(now, may)
         return self.show(
             "prompts/promotion.html",
             {
@@ -52,7 +53,7 @@ class PromotionPage(ProjectPage):
                 "prompt": now.promotion.prompt,
                 "title": title(now),
                 "status": status(now, shown),
-                "rail": rail(now, shown),
+                "rail": rail(now, shown, _own_steps(form, verbs)),
                 "plate": plate(now, shown, may_review=may["review"]),
                 "left": {verdict.code for _, verdict in missing(now, shown)},
                 "differences": differences(now.promotion.base_version_id, now.promotion.version_id),
@@ -61,7 +62,7 @@ class PromotionPage(ProjectPage):
                 "verbs": verbs,
                 "confirm": self._confirmation(now, verbs),
                 "mark": mark(now),
-                **self._review_form(now, may),
+                **form,
                 **self._around(now),
             },
         )
@@ -241,6 +242,12 @@ class PromotionNews(ProjectPage):
         if mark(now) == request.GET.get("mark"):
             return HttpResponse(status=204)
         return render(request, "prompts/promotion.html#news", {"changed": _what_changed(now), "address": address})
+
+
+def _own_steps(form: Mapping[str, Any], verbs: Mapping[str, Verb]) -> list[int]:
+    """The steps of the rail that the person who looks can take now."""
+    can = {REVIEWING: form["can_approve"] and not form["decided"], PROMOTING: "promote" in verbs}
+    return [place for place, applies in can.items() if applies]
 
 
 def _what_changed(now: Standing) -> str:
