@@ -90,7 +90,7 @@ PAGES = [
     Shown("inbox-editor", "ada", "/p/demo/"),
     Shown("inbox-quiet", "noor", "/p/demo/"),
     Shown("new_promotion", "ada", "/p/demo/promotions/new/?prompt=docs/summariser&version=5&channel=stable"),
-    Shown("promotion", "ben", promotion("support/greeting@9"), widths=(320, 390, 1280, 1920)),
+    Shown("promotion", "ben", promotion("support/order-status@7"), widths=(320, 390, 1280, 1920)),
     Shown("promotion-ready", "cleo", promotion("docs/return-details@4")),
     Shown("promotion-stale", "emil", promotion("support/triage@7")),
     Shown("promotion-applied", "ben", promotion("support/triage@6")),

@@ -74,7 +74,7 @@ def test_it_waits_no_longer_once_it_is_decided_or_out_of_date(demo: Demo) -> Non
     [
         ("ben", "Two promotions wait for you", ["Needs my review 2", "Live now"]),
         ("ada", "One promotion waits for you", ["My open promotions 2", "Sent back to me 1", "Live now"]),
-        ("farah", "Nothing waits for you", ["Nothing waits for you", "Live now"]),
+        ("farah", "Nothing waits for you", ["Reviews arrive here", "Live now"]),
     ],
 )
 def test_it_says_what_waits(visit: Visit, demo: Demo, who: str, title: str, lists: list[str]) -> None:
