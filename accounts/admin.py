@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db.models import Q, QuerySet
@@ -33,8 +35,9 @@ from events.admin.seen import (
     shown_as,
 )
 
-# Groups follow the memberships; edited by hand they would say something else.
-admin.site.unregister(Group)
+# Groups follow the memberships; edited by hand they would say something else. Second factors are their owners'.
+for _model in (Group, Authenticator, EmailAddress):
+    admin.site.unregister(_model)
 
 
 def projects_where(request: HttpRequest, permission: Permission) -> list[Project]:

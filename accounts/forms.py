@@ -1,6 +1,6 @@
 """Forms of the admin's verbs about people and keys; each calls one action."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django import forms
 from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from accounts.actions.api_keys import NewKey, create_key, revoke_key
 from accounts.actions.members import create_user, grant_break_glass, remove_member, set_roles
+from accounts.actions.sign_in import set_password
 from accounts.models import Project, User
 from accounts.policies import Principal
 from accounts.roles import Permission, Role, Scope
@@ -110,7 +111,8 @@ class SetPasswordForm(VerbForm):
         return Verdict("forbidden", "Only a superuser sets passwords, and only of people.")
 
     def do(self) -> Done:
-        user = create_user(email=self.row.email, password=self.cleaned_data["password"])
+        user, by = self.row, self.request.user
+        set_password(user=user, password=self.cleaned_data["password"], by=cast("User", by))
         return Done(f"{user} has a new password.", user)
 
 

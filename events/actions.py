@@ -11,6 +11,7 @@ from events.relay import follow
 from promptforge.lib.json import canonical_json
 
 SYSTEM = ("system", 0)
+NO_PROJECT = 0  # the chain of what belongs to no project: how people sign in
 
 
 def record(kind: EventKind, *, project_id: int, actor: tuple[str, int], subject: tuple[str, int], **data: Any) -> Event:

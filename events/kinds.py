@@ -42,3 +42,9 @@ class EventKind(models.TextChoices):
     WEBHOOK_TESTED = "webhook.tested"
     WEBHOOK_DISABLED = "webhook.disabled"
     WEBHOOK_REMOVED = "webhook.removed"
+    SESSION_BEGUN = "session.begun"
+    SESSION_ENDED = "session.ended"
+    PASSWORD_CHANGED = "password.changed"  # noqa: S105
+    FACTOR_ADDED = "factor.added"
+    FACTOR_REMOVED = "factor.removed"
+    CODES_RENEWED = "codes.renewed"

@@ -116,7 +116,7 @@ def _check_room(connection: psycopg.Connection[dict[str, Any]], replace: int | N
         )
     if _one(connection, "SELECT to_regclass('public.events_serving') IS NULL AS empty")["empty"]:
         return
-    count = _one(connection, "SELECT count(*) AS n FROM public.events_serving")["n"]
+    count = _one(connection, "SELECT count(*) AS n FROM public.events_serving WHERE project_id > 0")["n"]
     if replace is None:
         raise BackupRefused(
             f"This database is not empty: it holds {count} projects. "

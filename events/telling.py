@@ -73,6 +73,12 @@ _DONE = {
     EventKind.PROMOTION_MISSED: "The promotion of {subject} was due and could not be applied",
     EventKind.REVIEW_DISMISSED: "{actor} dismissed a review of {subject}",
     # With what the event itself tells further: a decision, the move of a release, why a webhook was disabled.
+    EventKind.SESSION_BEGUN: "{subject} signed in",
+    EventKind.SESSION_ENDED: "{actor} ended sessions of {subject}: {sessions}",
+    EventKind.PASSWORD_CHANGED: "{actor} set another password for {subject}",
+    EventKind.FACTOR_ADDED: "{actor} added a second factor to the sign-in of {subject}",
+    EventKind.FACTOR_REMOVED: "{actor} removed the second factor of {subject}",
+    EventKind.CODES_RENEWED: "{actor} made new recovery codes for {subject}",
     "review.given approve": "{actor} approved {subject}",
     "review.given request_changes": "{actor} asks for changes to {subject}",
     "review.given comment": "{actor} commented on {subject}",

@@ -104,9 +104,7 @@ def _must_get_through(scope: Any, body: bytes) -> bool:
     """A rollback, or a sign-in: whoever mends an overload needs these while it lasts."""
     if scope["method"] != "POST":
         return False
-    return scope["path"] == f"/{settings.SIGN_IN_PATH}" or (
-        scope["path"] == "/api/v1/releases" and b'"rollback"' in body
-    )
+    return scope["path"] in settings.SIGN_IN_PATHS or (scope["path"] == "/api/v1/releases" and b'"rollback"' in body)
 
 
 async def _body(scope: Any, receive: Any) -> bytes:

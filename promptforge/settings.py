@@ -32,6 +32,7 @@ ORIGIN = next(
     f"http://127.0.0.1:{env.str('PROMPTFORGE_PORT', default='8000')}",
 )
 CSRF_FAILURE_VIEW = "promptforge.lib.rest.csrf_failure"
+SESSION_ENGINE = "accounts.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
@@ -66,19 +67,37 @@ AUTHENTICATION_BACKENDS = [
 ]
 # guardian's anonymous user would be a row that holds permissions; nobody who is not signed in holds any.
 ANONYMOUS_USER_NAME = None
-LOGIN_URL = "admin:login"
-SIGN_IN_PATH = "admin/login/"
-LOGIN_REDIRECT_URL = "admin:index"
+LOGIN_URL = "account_login"
+# allauth: nobody signs up, e-mail addresses are the admin's business, and limits, letters and words are ours.
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 0  # the time of the sign-in in the session is the one clock (accounts/sign_in.py)
+ACCOUNT_RATE_LIMITS = MFA_RATE_LIMITS = False  # theirs count in a cache of each process, ours in PostgreSQL
+MFA_ADAPTER = "accounts.adapter.SecondFactorAdapter"
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_TOTP_TOLERANCE = 1
+MFA_RECOVERY_CODE_DIGITS = 10
+PASSWORD_RESET_TIMEOUT = 3600
+# Signing in goes on when all turns are taken: see promptforge/asgi.py.
+SIGN_IN_PATHS = {"/accounts/sign-in/", "/accounts/sign-in/code/", "/accounts/confirm/"}
 
 # --- Application ----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "guardian",
     "simple_history",
     "rest_framework",
@@ -102,6 +121,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
 ]
@@ -136,7 +156,7 @@ WHITENOISE_USE_FINDERS = not PRODUCTION
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        "BACKEND": "promptforge.lib.static_files.HashedFiles"
         if PRODUCTION
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
@@ -203,6 +223,12 @@ CELERY_BEAT_SCHEDULE = {
     },
     "forget old idempotent answers": {"task": "accounts.tasks.forget_idempotent_answers", "schedule": 3600.0},
     "forget old failed sign-ins": {"task": "accounts.tasks.forget_sign_in_failures", "schedule": 3600.0},
+    "forget sessions that are over": {"task": "accounts.tasks.forget_sessions", "schedule": 3600.0},
+    "send letters for new passwords": {
+        "task": "accounts.tasks.send_reset_letters",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
     # The sweepers: they repeat what a lost message would have begun. A message that waited for a worker is not needed.
     "send what is due to webhooks": {
         "task": "events.tasks.send_webhooks",

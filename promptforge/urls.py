@@ -1,10 +1,11 @@
 """The site map."""
 
-from django.conf import settings
+from allauth.account.views import LogoutView
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
-from accounts.sign_in import SignIn
+from accounts.views import admin_door
 from promptforge import views
 
 admin.site.site_header = admin.site.site_title = "PromptForge"
@@ -19,7 +20,11 @@ urlpatterns = [
     path("livez", views.livez),
     path("readyz", views.readyz),
     path("metrics", views.metrics),
-    path(settings.SIGN_IN_PATH, SignIn.as_view()),  # before the admin's own, which does not note when it was
+    path("accounts/", include("accounts.urls")),
+    # Before the admin's own, which know of no second factor and count no guesses.
+    path("admin/login/", admin_door),
+    path("admin/logout/", LogoutView.as_view()),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin/", admin.site.urls),
     path("api/", include("promptforge.api")),
 ]

@@ -1,11 +1,11 @@
-"""The page on which what a check speaks of can be read, and mended."""
+"""The addresses of things: their pages, and on which of them what a check speaks of can be read, and mended."""
 
 from collections.abc import Mapping
 
 from django.urls import reverse
 
 from promptforge.lib.ids import encode
-from prompts.models import Promotion
+from prompts.models import Promotion, Prompt, PromptVersion
 from prompts.models.channels import CheckName
 
 # Which part of a promotion's page; its top says what is out of date, and renews it.
@@ -16,6 +16,14 @@ _SECTIONS: Mapping[CheckName, str] = {
     CheckName.HIDDEN_TEXT: "#text",
     CheckName.SECRETS: "#text",
 }
+
+
+def prompt_page(prompt: Prompt) -> str:
+    return reverse("prompt", args=(prompt.project.name, prompt.name))
+
+
+def version_page(version: PromptVersion) -> str:
+    return f"{prompt_page(version.prompt)}?version={version.number}"
 
 
 def promotion_url(promotion: Promotion) -> str:

@@ -5,35 +5,38 @@ from collections.abc import Collection
 from events.admin.seen import page_of
 from events.telling import Named
 from promptforge.lib.ids import encode
+from prompts.links import prompt_page, version_page
 from prompts.models import Channel, FreezeWindow, PolicyChange, Promotion, Prompt, PromptVersion, Release, Review
 
 
 def prompts(ids: Collection[int]) -> dict[int, Named]:
-    found = Prompt.objects.filter(pk__in=ids)
-    return {prompt.pk: Named(prompt.name, {"prompt": prompt.name}, page_of(prompt)) for prompt in found}
+    found = Prompt.objects.filter(pk__in=ids).select_related("project")
+    return {prompt.pk: Named(prompt.name, {"prompt": prompt.name}, prompt_page(prompt)) for prompt in found}
 
 
 def versions(ids: Collection[int]) -> dict[int, Named]:
-    found = PromptVersion.objects.filter(pk__in=ids).select_related("prompt").defer("content", "source")
+    found = PromptVersion.objects.filter(pk__in=ids).select_related("prompt__project").defer("content", "source")
     return {
-        version.pk: Named(str(version), {"prompt": version.prompt.name, "version": version.number}, page_of(version))
+        version.pk: Named(
+            str(version), {"prompt": version.prompt.name, "version": version.number}, version_page(version)
+        )
         for version in found
     }
 
 
 def releases(ids: Collection[int]) -> dict[int, Named]:
-    found = Release.objects.filter(pk__in=ids).select_related("prompt", "channel", "version")
+    found = Release.objects.filter(pk__in=ids).select_related("channel", "version__prompt__project")
     return {
         release.pk: Named(
-            f"{release.prompt}@{release.version.number} on {release.channel}",
+            f"{release.version} on {release.channel}",
             {
-                "prompt": release.prompt.name,
+                "prompt": release.version.prompt.name,
                 "channel": release.channel.name,
                 "revision": release.revision,
                 "version": release.version.number,
                 "kind_of_release": release.kind,
             },
-            page_of(release),
+            version_page(release.version),
         )
         for release in found
     }

@@ -78,8 +78,8 @@ def released(pk: int) -> Release:
     return releases_with_all(Release.objects.all()).get(pk=pk)
 
 
-def release_shape(release: Release) -> dict[str, Any]:
-    """One of `releases_with_all`, or one that was just made."""
+def release_shape(release: Any) -> dict[str, Any]:
+    """One of `releases_with_all`, or one that was just made: both know their `previous_number`."""
     return {
         "id": encode("rel", release.pk),
         "prompt": release.prompt.name,

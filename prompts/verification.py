@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.models import Project
+from events.actions import NO_PROJECT
 from events.kinds import EventKind
 from events.models import Event, EventSeal
 from promptforge.lib import guards, keyring
@@ -42,8 +43,15 @@ def verify(project: Project) -> Iterator[Finding]:
         yield from _versions(project)
         yield from _ledgers(project)
         yield from _heads(project)
-        yield _seals(project)
-        yield from _checkpoints(project)
+        yield _seals(project.pk)
+        yield from _checkpoints(project.pk)
+
+
+def verify_accounts() -> Iterator[Finding]:
+    """The same for the chain of what belongs to no project."""
+    with transaction.atomic():
+        yield _seals(NO_PROJECT)
+        yield from _checkpoints(NO_PROJECT)
 
 
 def verify_guards() -> Iterator[Finding]:
@@ -192,10 +200,10 @@ def seals_hold(seals: Sequence[EventSeal]) -> str | None:
 
 
 # --- Events and checkpoints ------------------------------------------------------------------------------------------
-def _seals(project: Project) -> Finding:
+def _seals(project_id: int) -> Finding:
     subject, previous, expected = "chain of events", b"", 1
     for seal in (
-        EventSeal.objects.filter(project_id=project.pk)
+        EventSeal.objects.filter(project_id=project_id)
         .select_related("event")
         .order_by("seq")
         .iterator(chunk_size=2000)
@@ -205,7 +213,7 @@ def _seals(project: Project) -> Finding:
         if seal_digest(previous, seal) != bytes(seal.digest):
             return Finding(subject, f"event {seal.seq} ({seal.event}) was changed, or the order of the events was")
         previous, expected = bytes(seal.digest), expected + 1
-    unsealed = Event.objects.filter(project_id=project.pk, seal=None).first()
+    unsealed = Event.objects.filter(project_id=project_id, seal=None).first()
     return Finding(subject, None if unsealed is None else f"the event {unsealed} was never sealed")
 
 
@@ -237,28 +245,28 @@ def _mac(key: keyring.Key, body: str) -> str:
     return hmac.new(key.secret, body.encode(), hashlib.sha256).hexdigest()
 
 
-def _checkpoints(project: Project) -> Iterator[Finding]:
+def _checkpoints(project_id: int) -> Iterator[Finding]:
     path: Path = settings.CHECKPOINT_FILE
     if not path.exists():
         return
     broken = None
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        broken = broken or _checkpoint_fault(project, number, line)
+        broken = broken or _checkpoint_fault(project_id, number, line)
     yield Finding("checkpoints", broken)
 
 
-def _checkpoint_fault(project: Project, number: int, line: str) -> str | None:
+def _checkpoint_fault(project_id: int, number: int, line: str) -> str | None:
     try:
         entry = json.loads(line)
         key = keyring.find("checkpoint", entry["key"])
         if key is None or not hmac.compare_digest(_mac(key, entry["body"]), entry["mac"]):
             return f"line {number} of the checkpoint file was not signed here"
-        place = json.loads(entry["body"])["chains"].get(str(project.pk))
+        place = json.loads(entry["body"])["chains"].get(str(project_id))
     except (ValueError, KeyError, TypeError):
         return f"line {number} of the checkpoint file cannot be read"
     if place is None:
         return None
-    seal = EventSeal.objects.filter(project_id=project.pk, seq=place[0]).first()
+    seal = EventSeal.objects.filter(project_id=project_id, seq=place[0]).first()
     if seal is None:
         return f"the chain of events was cut: it had {place[0]} events at checkpoint {number}"
     if bytes(seal.digest).hex() != place[1]:

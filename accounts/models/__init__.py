@@ -8,6 +8,7 @@ from accounts.models.projects import (
     RoleGroup,
 )
 from accounts.models.requests import IdempotentAnswer, SignInFailures, WriteBucket
+from accounts.models.sessions import ResetLetter, Session
 from accounts.models.users import User
 
 __all__ = [
@@ -18,7 +19,9 @@ __all__ = [
     "Project",
     "ProjectGroupPermission",
     "ProjectUserPermission",
+    "ResetLetter",
     "RoleGroup",
+    "Session",
     "SignInFailures",
     "User",
     "WriteBucket",

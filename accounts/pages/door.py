@@ -32,7 +32,7 @@ class ProjectPage(View):
     """
 
     place: ClassVar[str] = ""  # which entry of the navigation is marked
-    http_method_names: ClassVar[list[str]] = ["get", "head", "post"]
+    http_method_names = ["get", "head", "post"]
     principal: Principal
     membership: Membership
     memberships: list[Membership]

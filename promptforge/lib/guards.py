@@ -9,6 +9,7 @@ FILES = (
     "events/sql/guards.sql",
     "accounts/sql/guards.sql",
     "prompts/sql/guards.sql",
+    "prompts/sql/checks.sql",
     "prompts/sql/promotions.sql",
     "delivery/sql/guards.sql",
 )

@@ -24,6 +24,7 @@ CODE_OF_CONSTRAINT = {
     "freeze_right": "forbidden",
     "import_in_order": "bad_timestamp",
     "import_open": "import_closed",
+    "import_right": "forbidden",
     "import_still_open": "import_closed",
     "membership_roles_known": "bad_value",
     "policy_four_eyes": "four_eyes",

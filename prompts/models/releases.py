@@ -56,8 +56,6 @@ class Release(models.Model):
     previous_digest = models.BinaryField(max_length=32, editable=False)
     digest = models.BinaryField(max_length=32, editable=False)
 
-    previous_number: int | None  # of those that were read `with_previous`, and of a new one
-
     objects = ReleaseQuerySet.as_manager()
 
     class Meta:

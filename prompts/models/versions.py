@@ -63,7 +63,9 @@ class PromptVersion(models.Model):
         content = self.served_content
         parts = [{"content": content}] if isinstance(content, str) else content
         called = "the text" if isinstance(content, str) else "message {}"
-        texts = [(n, called.format(n), part.get("content", "")) for n, part in enumerate(parts, 1)]
+        texts = [
+            (n, called.format(n), part.get("content") or part.get("placeholder", "")) for n, part in enumerate(parts, 1)
+        ]
         return [*texts, (None, "the variables", self.variables), (None, "the config", self.config)]
 
     @property

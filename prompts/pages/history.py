@@ -56,8 +56,7 @@ class HistoryPage(ProjectPage):
         )
 
     def _answer(self, prompts: QuerySet[Prompt], asked: past.Asked) -> dict[str, Any]:
-        heads = past.live_at(self.principal, prompts, asked)
-        page = Paginator(heads, PER_PAGE).get_page(self.request.GET.get("page"))
+        page = Paginator(past.live_at(self.principal, prompts, asked), PER_PAGE).get_page(self.request.GET.get("page"))
         page.object_list = past.told(list(page.object_list))
         return {"answer": page, "instant": format_instant(asked.at) if asked.at else ""}
 
@@ -66,12 +65,12 @@ class HistoryPage(ProjectPage):
         rows = past.ledger(prompts, asked)
         if (before := _number(request.GET.get("before"))) is not None:
             rows = rows.filter(pk__lt=before)
-        found = list(rows[: PER_PAGE + 1])
+        found = past.whole(rows[: PER_PAGE + 1])
         shown = found[:PER_PAGE]
         after: list[Release] = []
         if asked.at is not None and before is None:
             everything = past.ledger(prompts, past.read({})).filter(at__gt=asked.at)
-            after = list(everything.order_by("pk")[:ROWS_AFTER])[::-1]
+            after = past.whole(everything.order_by("pk")[:ROWS_AFTER])
         return {
             "ledger": [*after, *shown],
             "is_after": {row.pk for row in after},
@@ -110,16 +109,16 @@ class HistoryFile(ProjectPage):
         prompts = past.prompts_of(self.principal, asked.of)
         if what == "ledger":
             head = ("at", "channel", "what", "prompt", "version", "why", "who", "revision", "digest")
-            return csv_answer(what, head, map(_line, past.ledger(prompts, asked).iterator(AT_ONCE)))
+            return csv_answer(what, head, map(_line, past.with_all(past.ledger(prompts, asked)).iterator(AT_ONCE)))
         if asked.at is None:
             raise DomainError("field_required", "Say of which moment: ?date=2026-11-17&time=10:00.")
         head = ("prompt", "channel", "version", "since", "until", "by", "why")
-        return csv_answer("live", head, self._live(list(past.live_at(self.principal, prompts, asked))))
+        return csv_answer("live", head, self._live(past.live_at(self.principal, prompts, asked)))
 
     @staticmethod
-    def _live(heads: list[Any]) -> Iterator[tuple[Any, ...]]:
-        for begin in range(0, len(heads), AT_ONCE):
-            for row in past.told(heads[begin : begin + AT_ONCE]):
+    def _live(ids: list[int]) -> Iterator[tuple[Any, ...]]:
+        for begin in range(0, len(ids), AT_ONCE):
+            for row in past.told(ids[begin : begin + AT_ONCE]):
                 until = format_instant(row.until) if row.until else ""
                 since = format_instant(row.at)
                 yield row.prompt.name, row.channel.name, row.version.number, since, until, row.actor, row.reason

@@ -6,31 +6,30 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Exists, F, Func, OuterRef, Q, QuerySet, Subquery, Value
-from django.db.models.functions import Coalesce, Greatest
+from django.db.models import Count, Exists, F, Func, Max, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Greatest
 
+from accounts.models import Project
 from prompts.checks import lines, status
-from prompts.models import Head, Promotion, Prompt, PromptVersion
+from prompts.models import Channel, Head, Promotion, Prompt, PromptVersion, Release
 from prompts.standing import standings
 
 LONG = ("content", "source", "variables", "config")
 _NEWEST = PromptVersion.objects.filter(prompt=OuterRef("pk"), number=OuterRef("next_number") - 1)
-_LIVE = Head.objects.filter(prompt=OuterRef("pk"), channel__name="stable", version__isnull=False)
-_OPEN = Promotion.objects.filter(prompt=OuterRef("pk"), state=Promotion.State.OPEN)
 _MOVED = (
-    Head.objects.filter(prompt=OuterRef("pk"), release__isnull=False)
-    .order_by()
-    .values("prompt")
-    .annotate(last=Func(F("release__at"), function="max"))
-    .values("last")
+    Release.objects.filter(prompt=OuterRef("pk")).order_by().values("prompt").annotate(last=Max("at")).values("last")
 )
-
-# The saved filters: what they are called, and which prompts they leave.
-FILTERS: dict[str, tuple[str, Q]] = {
-    "open": ("Has open promotion", Q(has_open=True)),
-    "behind": ("Stable behind newest", Q(live__lt=F("next_number") - 1)),
-    "never": ("Never promoted", Q(live__isnull=True)),
+# The saved filters: how each is called.
+FILTERS = {
+    "open": "Has open promotion",
+    "behind": "Stable behind newest",
+    "never": "Never promoted",
+    "archived": "Archived",
 }
+# By ids, which an index holds: the numbers stand in rows as long as their texts.
+_BEHIND = Q(
+    version__lt=Subquery(PromptVersion.objects.filter(prompt=OuterRef("prompt")).order_by("-pk").values("pk")[:1])
+)
 
 
 @dataclass(frozen=True)
@@ -46,13 +45,9 @@ class Row:
     changed_by: Any
 
 
-def annotated(prompts: QuerySet[Prompt]) -> QuerySet[Prompt]:
-    return prompts.annotate(has_open=Exists(_OPEN), live=Subquery(_LIVE.values("version__number")[:1]))
-
-
 def by_last_change(prompts: QuerySet[Prompt]) -> QuerySet[Prompt]:
-    saved = Subquery(_NEWEST.values("created_at")[:1])
-    return prompts.annotate(changed=Greatest(saved, Coalesce(Subquery(_MOVED), saved))).order_by("-changed", "name")
+    saved = Subquery(_NEWEST.values("created_at")[:1])  # PostgreSQL's greatest passes over what is not there
+    return prompts.annotate(changed=Greatest(saved, Subquery(_MOVED))).order_by("-changed", "name")
 
 
 def matching(prompts: QuerySet[Prompt], words: str) -> QuerySet[Prompt]:
@@ -61,10 +56,35 @@ def matching(prompts: QuerySet[Prompt], words: str) -> QuerySet[Prompt]:
     return prompts.filter(Q(name__icontains=words) | Q(description__icontains=words) | in_text)
 
 
-def counts(prompts: QuerySet[Prompt]) -> dict[str, int]:
-    """How many there are in all, and behind each saved filter."""
-    asked = {name: Count("pk", filter=condition) for name, (_, condition) in FILTERS.items()}
-    return annotated(prompts).aggregate(all=Count("pk"), **asked)
+def counts(prompts: QuerySet[Prompt], project: Project) -> dict[str, int]:
+    """How many there are in all, and behind each filter; asked of whole tables, not prompt by prompt."""
+    every, stands = (
+        prompts.count(),
+        _stable(prompts, project).aggregate(live=Count("pk"), behind=Count("pk", filter=_BEHIND)),
+    )
+    with_open = _open(prompts).values("prompt").distinct().count()
+    return {"all": every, "open": with_open, "behind": stands["behind"], "never": every - stands["live"]}
+
+
+def filtered(prompts: QuerySet[Prompt], project: Project, name: str) -> QuerySet[Prompt]:
+    """Those that a saved filter leaves."""
+    if name == "open":
+        return prompts.filter(pk__in=_open(prompts).values("prompt"))
+    stable = _stable(prompts, project)
+    return (
+        prompts.filter(pk__in=stable.filter(_BEHIND).values("prompt"))
+        if name == "behind"
+        else prompts.exclude(pk__in=stable.values("prompt"))
+    )
+
+
+def _stable(prompts: QuerySet[Prompt], project: Project) -> QuerySet[Head]:
+    stable = Channel.objects.filter(project=project, name="stable").values("pk")
+    return Head.objects.filter(prompt__in=prompts, channel=Subquery(stable[:1]), version__isnull=False)
+
+
+def _open(prompts: QuerySet[Prompt]) -> QuerySet[Promotion]:
+    return Promotion.objects.filter(prompt__in=prompts, state=Promotion.State.OPEN)
 
 
 def folders(prompts: QuerySet[Prompt]) -> Counter[str]:
@@ -81,6 +101,11 @@ def folders(prompts: QuerySet[Prompt]) -> Counter[str]:
 def tags(prompts: QuerySet[Prompt]) -> list[tuple[str, int]]:
     tag = Func(F("tags"), function="unnest")
     return list(prompts.order_by().values_list(tag).annotate(count=Count("pk")).order_by("-count")[:30])
+
+
+def in_order(ids: Sequence[int]) -> list[Prompt]:
+    found = Prompt.objects.in_bulk(ids)
+    return [found[pk] for pk in ids]
 
 
 def rows(prompts: Iterable[Prompt]) -> list[Row]:

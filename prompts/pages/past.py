@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.core.exceptions import ValidationError
-from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils.dateparse import parse_date, parse_time
 
 from accounts.policies import Principal
@@ -17,6 +17,7 @@ from prompts.pages.listing import LONG
 from prompts.reading import find_channel
 
 _WITH_ALL = ("prompt", "channel", "version", "canary_version", "actor", "promotion")
+_LONG = [f"{version}__{text}" for version in ("version", "canary_version") for text in LONG]
 
 
 @dataclass(frozen=True)
@@ -102,42 +103,44 @@ def prompts_of(principal: Principal, of: str) -> QuerySet[Prompt]:
     return inside
 
 
-def live_at(principal: Principal, prompts: QuerySet[Prompt], asked: Asked) -> QuerySet[Any]:
-    """The heads that stood somewhere at the instant, each with `then`: the id of the ledger's row that counted."""
+def live_at(principal: Principal, prompts: QuerySet[Prompt], asked: Asked) -> list[int]:
+    """The ids of the ledgers' rows that counted at the instant, by their prompts' names."""
     channel = find_channel(principal, asked.channel)
     stood = Release.objects.filter(prompt=OuterRef("prompt"), channel=OuterRef("channel"), at__lte=asked.at).order_by(
         "-revision"
     )
-    return (
-        Head.objects.filter(prompt__in=prompts, channel=channel)
-        .annotate(then=Subquery(stood.values("pk")[:1]))
-        .filter(then__isnull=False)
-        .order_by("prompt__name")
-    )
+    heads = Head.objects.filter(prompt__in=prompts, channel=channel).order_by("prompt__name")
+    return [pk for pk in heads.values_list(Subquery(stood.values("pk")[:1]), flat=True) if pk is not None]
 
 
-def told(heads: list[Any]) -> list[Release]:
+def told(ids: list[int]) -> list[Any]:
     """The rows behind `live_at`, each with `until` (None: it still counts) and `now`, the number that is live now."""
     following = Release.objects.filter(
         prompt=OuterRef("prompt"), channel=OuterRef("channel"), revision=OuterRef("revision") + 1
     )
     standing = Head.objects.filter(prompt=OuterRef("prompt"), channel=OuterRef("channel"))
     rows = (
-        Release.objects.filter(pk__in=[head.then for head in heads])
+        Release.objects.filter(pk__in=ids)
         .select_related(*_WITH_ALL)
-        .defer(*(f"version__{text}" for text in LONG), *(f"canary_version__{text}" for text in LONG))
+        .defer(*_LONG)
         .annotate(until=Subquery(following.values("at")[:1]), now=Subquery(standing.values("version__number")[:1]))
     )
     by_id = {row.pk: row for row in rows}
-    return [by_id[head.then] for head in heads]
+    return [by_id[pk] for pk in ids]
 
 
 def ledger(prompts: QuerySet[Prompt], asked: Asked) -> QuerySet[Release]:
     """The releases of these prompts up to the instant, newest first."""
-    rows = (
-        Release.objects.filter(prompt__in=prompts)
-        .select_related(*_WITH_ALL)
-        .defer(*(f"version__{text}" for text in LONG), *(f"canary_version__{text}" for text in LONG))
-        .order_by(F("pk").desc())
-    )
+    rows = Release.objects.filter(prompt__in=prompts).order_by("-pk")
     return rows if asked.at is None else rows.filter(at__lte=asked.at)
+
+
+def with_all(rows: QuerySet[Release]) -> QuerySet[Release]:
+    """Releases with everything that is shown of them."""
+    return rows.select_related(*_WITH_ALL).defer(*_LONG)
+
+
+def whole(rows: QuerySet[Release]) -> list[Release]:
+    """The few rows that a slice leaves. Which they are is asked first: joined before it is cut, a ledger is long."""
+    found = with_all(Release.objects.filter(pk__in=list(rows.values_list("pk", flat=True))))
+    return sorted(found, key=lambda row: row.pk, reverse=True)

@@ -116,7 +116,7 @@ class PromptPage(ProjectPage):
         raise DomainError("bad_value", "The form does not say whether to promote or to roll back.")
 
     def _cards(self, prompt: Prompt, may: dict[str, bool]) -> list[Card]:
-        heads = list(
+        heads: list[Any] = list(
             Head.objects.filter(prompt=prompt)
             .select_related("channel__policy", "version", "release__actor")
             .defer(*(f"version__{text}" for text in LONG))

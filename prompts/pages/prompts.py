@@ -10,7 +10,7 @@ from accounts.pages.door import ProjectPage
 from prompts.models import Prompt
 from prompts.pages import listing
 
-PER_PAGE = 50
+PER_PAGE = 40
 
 
 class PromptsPage(ProjectPage):
@@ -18,38 +18,43 @@ class PromptsPage(ProjectPage):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         asked = {name: request.GET.get(name, "").strip() for name in ("q", "folder", "tag", "state", "sort")}
-        everything = Prompt.objects.visible_to(self.principal).filter(archived_at=None)
-        counts = listing.counts(everything)
-        narrowed = self._narrowed(everything, asked)
-        paginator = Paginator(narrowed, PER_PAGE)
-        if narrowed is everything:
-            paginator.count = counts["all"]  # counted already
+        visible = Prompt.objects.visible_to(self.principal)
+        everything, archived = visible.filter(archived_at=None), visible.exclude(archived_at=None)
+        counts = listing.counts(everything, self.principal.project) | {"archived": archived.count()}
+        counted = listing.folders(everything)
+        narrowed = self._narrowed(archived if asked["state"] == "archived" else everything, asked)
+        # Looking through every text once is enough: what a search finds is counted and cut here.
+        found: Any = list(narrowed.values_list("pk", flat=True)) if asked["q"] else narrowed
+        paginator = Paginator(found, PER_PAGE)
+        if not (asked["q"] or asked["folder"] or asked["tag"]):
+            paginator.count = counts.get(asked["state"], counts["all"])  # which was counted above
         page = paginator.get_page(request.GET.get("page"))
-        page.object_list = listing.rows(page.object_list)
+        shown = listing.in_order(list(page.object_list)) if asked["q"] else list(page.object_list)
         return self.show(
             "prompts/prompts.html",
             {
                 "asked": asked,
                 "counts": counts,
-                "filters": [(name, words, counts[name]) for name, (words, _) in listing.FILTERS.items()],
-                "folders": _tree(listing.folders(everything), asked["folder"]),
+                "filters": [(name, words, counts[name]) for name, words in listing.FILTERS.items()],
+                "folders": _tree(counted, asked["folder"]),
+                "tops": sum("/" not in path for path in counted),
                 "tags": listing.tags(everything),
                 "page": page,
+                "rows": listing.rows(shown),
                 "is_narrowed": any(asked[name] for name in ("q", "folder", "tag", "state")),
             },
             part="found",
         )
 
-    @staticmethod
-    def _narrowed(prompts: QuerySet[Prompt], asked: dict[str, str]) -> QuerySet[Prompt]:
+    def _narrowed(self, prompts: QuerySet[Prompt], asked: dict[str, str]) -> QuerySet[Prompt]:
         if asked["q"]:
             prompts = listing.matching(prompts, asked["q"][:200])
         if asked["folder"]:
             prompts = prompts.filter(name__startswith=f"{asked['folder']}/")
         if asked["tag"]:
             prompts = prompts.filter(tags__contains=[asked["tag"]])
-        if asked["state"] in listing.FILTERS:
-            prompts = listing.annotated(prompts).filter(listing.FILTERS[asked["state"]][1])
+        if asked["state"] in listing.FILTERS and asked["state"] != "archived":
+            prompts = listing.filtered(prompts, self.principal.project, asked["state"])
         return prompts.order_by("name") if asked["sort"] == "name" else listing.by_last_change(prompts)
 
 

@@ -13,7 +13,7 @@ from prompts.models import Prompt, PromptVersion, Release
 from prompts.models.releases import ReleaseKind
 from prompts.pages.listing import LONG
 
-VERSIONS_SHOWN = 6
+VERSIONS_SHOWN, EVENTS_SHOWN = 6, 40
 _MOVES = {
     ReleaseKind.PROMOTE: "moved to {number}",
     ReleaseKind.ROLLBACK: "rolled back to {number}",
@@ -71,16 +71,15 @@ def _place(entry: PromptVersion | Release) -> tuple[datetime, int]:
 
 def activity(project: Project, prompt: Prompt) -> Iterable[tuple[str, datetime]]:
     """The newest events about the prompt itself, its versions, releases and promotions, in words."""
-    subjects = (
-        Q(event__subject_kind="prompt", event__subject_id=prompt.pk)
-        | Q(event__subject_kind="version", event__subject_id__in=prompt.versions.values("pk"))
-        | Q(event__subject_kind="release", event__subject_id__in=prompt.releases.values("pk"))
-        | Q(event__subject_kind="promotion", event__subject_id__in=prompt.promotions.values("pk"))
-    )
+    subjects = Q(event__subject_kind="prompt", event__subject_id=prompt.pk)
+    for kind, rows in (("version", prompt.versions), ("release", prompt.releases), ("promotion", prompt.promotions)):
+        # Their ids are asked first: with them as a list, events are found by their index.
+        newest = list(rows.order_by("-pk").values_list("pk", flat=True)[:EVENTS_SHOWN])
+        subjects |= Q(event__subject_kind=kind, event__subject_id__in=newest)
     seals = list(
         EventSeal.objects.filter(subjects, project_id=project.pk, event__project_id=project.pk)
         .select_related("event")
-        .order_by("-seq")[:40]
+        .order_by("-seq")[:EVENTS_SHOWN]
     )
     suffix = f" ({project})."
     return [(told.sentence.removesuffix(suffix), seal.event.at) for told, seal in zip(tell(seals), seals, strict=True)]

@@ -1,5 +1,5 @@
 -- What the database itself refuses, part 3: versions, channels, policies and the ledger.
--- Part 4 (promotions and what a release demands) stands in promotions.sql.
+-- What is found in texts stands in checks.sql, promotions and what a release demands in promotions.sql.
 -- How to read the rules: see events/sql/guards.sql.
 
 -- Who may -------------------------------------------------------------------------------------------------------------
@@ -107,6 +107,14 @@ BEGIN
         SELECT FROM public.prompts_promptversion v JOIN public.prompts_prompt p ON p.id = v.prompt_id
         WHERE v.id = i AND p.project_id = prompt.project_id)) THEN
         PERFORM public.promptforge_refuse('version_includes', 'A version includes versions of its own project only.');
+    END IF;
+    -- [end]
+    -- [version_canonical]
+    -- Canonical JSON writes characters as themselves: escaped, nobody who looks for hidden text or secrets would find them.
+    -- E'' means the same whatever the session has made of standard_conforming_strings.
+    IF regexp_replace(CASE NEW.type WHEN 'chat' THEN NEW.content ELSE '' END || NEW.variables || NEW.config, E'\\\\\\\\', '', 'g')
+        ~ E'\\\\(/|u(?!00[01]))' THEN
+        PERFORM public.promptforge_refuse('version_canonical', 'A version''s JSON is canonical: a character that can be written as itself is not escaped.');
     END IF;
     -- [end]
     NEW.recorded_at := moment;

@@ -1,4 +1,4 @@
--- What the database itself refuses, part 4: promotions, reviews and checks, and what each kind of release demands.
+-- What the database itself refuses, part 5: promotions, reviews and checks, and what each kind of release demands.
 -- How to read the rules: see events/sql/guards.sql. Lock order: prompt → channel (share) → head → promotion → rows.
 
 -- Who wrote what a promotion would bring: they never approve it.
@@ -149,16 +149,6 @@ BEGIN
 END;
 $guard$;
 
--- Whether a version holds what shows a text otherwise than it is stored: direction controls, and tag characters that are
--- no region's flag. As `severe` of prompts/hidden_text.py, over everything that is served.
-CREATE OR REPLACE FUNCTION public.promptforge_hides_text(version bigint) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
-    SELECT regexp_replace(content || variables || config,
-            '\U0001F3F4[\U000E0030-\U000E0039\U000E0061-\U000E007A]{2,6}\U000E007F', '', 'g')
-        ~ '[\U000E0000-\U000E007F\u202A-\u202E\u2066-\u2069\u200E\u200F\u061C]'
-    FROM public.prompts_promptversion WHERE id = version;
-$guard$;
-
 CREATE OR REPLACE FUNCTION public.promptforge_check_insert() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
 DECLARE
@@ -182,6 +172,16 @@ BEGIN
     -- [check_hidden_text]
     IF NEW.name = 'hidden-text' AND NEW.conclusion = 'passed' AND public.promptforge_hides_text(NEW.version_id) THEN
         PERFORM public.promptforge_refuse('check_hidden_text', 'The text holds characters that a reader does not see as they are stored.');
+    END IF;
+    -- [end]
+    -- [check_secrets]
+    IF NEW.name = 'secrets' AND NEW.conclusion = 'passed' AND public.promptforge_shows_secret(NEW.version_id) THEN
+        PERFORM public.promptforge_refuse('check_secrets', 'The text holds what has the published form of a key.');
+    END IF;
+    -- [end]
+    -- [check_variables]
+    IF NEW.name = 'variables' AND NEW.conclusion = 'passed' AND public.promptforge_breaks_callers(NEW.base_version_id, NEW.version_id) THEN
+        PERFORM public.promptforge_refuse('check_variables', 'Callers of the live version would have to change what they send.');
     END IF;
     -- [end]
     RETURN NEW;
@@ -320,6 +320,11 @@ BEGIN
         -- [import_open]
         IF (SELECT importing FROM public.accounts_project WHERE id = prompt.project_id) IS NOT TRUE THEN
             PERFORM public.promptforge_refuse('import_open', 'The project takes no imported history any more: its own releases have begun.');
+        END IF;
+        -- [end]
+        -- [import_right]
+        IF NOT public.promptforge_holds(NEW.actor_id, 'configure', prompt.project_id, NULL) THEN
+            PERFORM public.promptforge_refuse('import_right', 'History is brought along by somebody who may change the project''s channels.');
         END IF;
         -- [end]
         -- [import_in_order]

@@ -35,6 +35,7 @@ document.addEventListener("click", (event) => {
   closeMenus(event.target.closest("details.menu"));
   const opener = event.target.closest("[data-opens]");
   if (opener) {
+    event.preventDefault();
     const open = document.getElementById(opener.dataset.opens).classList.toggle("is-open");
     opener.setAttribute("aria-expanded", String(open));
   }

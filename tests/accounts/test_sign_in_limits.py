@@ -17,7 +17,7 @@ RIGHT = "a long enough word"
 
 def attempt(password: str, email: str = "root@example.com", address: str = "127.0.0.1") -> Any:
     try:
-        return Client(REMOTE_ADDR=address).post("/admin/login/", {"username": email, "password": password})
+        return Client(REMOTE_ADDR=address).post("/accounts/sign-in/", {"login": email, "password": password})
     finally:
         connections.close_all()
 

@@ -27,6 +27,17 @@ class Desk:
         verbs = self.client.get(page_of(promotion)).context["verbs"]
         return [verb.label for verb in verbs]
 
+    def checks(self, promotion: Promotion) -> dict[str, tuple[str, str]]:
+        """Each check's conclusion and where its link leads, in the order of the page; every link leads somewhere."""
+        answer = self.client.get(page_of(promotion))
+        rows = answer.context["checks"]
+        for row in rows:
+            if row.link.url.startswith("#"):
+                assert f'id="{row.link.url[1:]}"' in answer.content.decode()
+            else:
+                assert self.client.get(row.link.url).status_code == 200, row.link
+        return {row.label: (row.word, row.link.url) for row in rows}
+
     def form(self, page: str) -> dict[str, Any]:
         """What stands in a form when it is opened: its hidden fields too, and nothing that is not filled in."""
         form = self.client.get(page).context["form"]

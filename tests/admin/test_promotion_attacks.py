@@ -245,7 +245,7 @@ def test_a_sign_in_of_yesterday_leads_to_a_new_one_and_back(careful_team: Team, 
         session.save()
         for word in words:
             page, before = page_for(promotion, word), snapshot()
-            link = f'href="{reverse("admin:login")}?next={page.replace("/", "%2F")}"'
+            link = f'href="{reverse("account_reauthenticate")}?next={page.replace("/", "%2F")}"'
             shown = desk.client.get(page)
             assert sentence in text_of(shown)
             assert link in shown.content.decode()

@@ -4,12 +4,13 @@ from datetime import timedelta
 
 from django.utils import timezone
 
+from events.admin.seen import page_of
 from prompts.actions.schedules import apply_what_is_due
 from prompts.models import Head, Promotion, Release
 from tests.admin.conftest import Browser
-from tests.admin.desk import Desk
+from tests.admin.desk import Desk, page_for
 from tests.api.people import events_of, last_event
-from tests.guards.attacks import let_time_pass
+from tests.guards.attacks import let_time_pass, set_policy
 from tests.personas import Team
 from tests.promotions.steps import NAME, live
 
@@ -121,6 +122,29 @@ def test_other_ends(careful_team: Team, browser: Browser) -> None:
     assert ben.does(promotion, "reject", reason="Not in December") == "It is rejected."
     assert "Not in December" in ada.read(promotion)
     assert [desk.offered(promotion) for desk in (ada, ben, cleo, noor)] == [[], [], [], []]
+
+
+def test_each_check_leads_to_what_mends_it(careful_team: Team, browser: Browser) -> None:
+    team, ada = careful_team, Desk(browser(careful_team.ada.user))
+    one = team.version(team.prompt(content="Hi\u202e password: Xk29fkQ1zz8Lm3"), 1)
+    promotion = ada.opens(one)
+    review, save = page_for(promotion, "review"), page_for(one.prompt, "save")
+    freezes = f"/admin/prompts/freezewindow/?channel__id__exact={team.stable.pk}"
+    policy = page_of(promotion.policy)
+    assert list(ada.checks(promotion).items()) == [
+        ("Review", ("waiting", review)),
+        ("Evaluation", ("not required", policy)),
+        ("Up to date", ("passed", page_of(Head.objects.get(prompt=one.prompt, channel=team.stable)))),
+        ("Variables", ("passed", "#changes")),
+        ("Hidden text", ("waiting", review)),
+        ("Secrets", ("failed", save)),
+        ("Canary", ("not required", policy)),
+        ("Freeze", ("passed", freezes)),
+    ]
+    set_policy(team, required_approvals=2)
+    assert ada.checks(promotion)["Up to date"] == ("stale", page_for(promotion, "renew"))
+    let_time_pass(days=15)
+    assert ada.checks(promotion)["Age"] == ("expired", page_for(promotion, "renew"))
 
 
 def test_broken_glass_is_ratified_by_another(careful_team: Team, browser: Browser) -> None:

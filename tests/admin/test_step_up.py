@@ -61,7 +61,7 @@ def test_an_old_sign_in_is_refused_and_what_was_typed_is_kept(careful_team: Team
     answer = client.post(page, typed)
     form, shown = answer.context["form"], answer.content.decode()
     assert form.non_field_errors() == [TOO_OLD]
-    assert f'href="{reverse("admin:login")}?next={quote(page, safe="")}"' in shown
+    assert f'href="{reverse("account_reauthenticate")}?next={quote(page, safe="")}"' in shown
     kept = typed.get("name") or typed.get("email") or typed.get("reason")
     assert str(kept) in shown
     assert counts() == before
@@ -80,8 +80,8 @@ def test_signing_in_again_in_another_page_lets_the_open_form_be_sent(team: Team,
     token = client.get(page).context["csrf_token"]
     typed["csrfmiddlewaretoken"] = str(token)
     assert TOO_OLD in client.post(page, typed).content.decode()
-    sign_in = reverse("admin:login")
-    asked = {"username": user.email, "password": "a long enough word"}
-    asked["csrfmiddlewaretoken"] = str(client.get(sign_in).context["csrf_token"])
-    assert client.post(sign_in, asked).status_code == 302
+    confirm = reverse("account_reauthenticate")
+    asked = {"password": "a long enough word"}
+    asked["csrfmiddlewaretoken"] = str(client.get(confirm).context["csrf_token"])
+    assert client.post(confirm, asked).status_code == 302
     assert "The key was made" in client.post(page, typed).content.decode()

@@ -45,7 +45,7 @@ def test_an_old_sign_in_is_not_enough(team: Team) -> None:
         emil = person(team, "emil", ago=ago)
         for path, body, _ in acts(team).values():
             answer = refused(emil.post(path, body), 403, "reauthentication_required", before)
-            assert answer["url"] == "/admin/login/"
+            assert answer["url"] == "/accounts/confirm/"
             assert list(answer)[-1] == "url"
     assert rows() == count
 

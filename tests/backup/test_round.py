@@ -43,7 +43,8 @@ def test_it_comes_back_whole_and_fenced(source: Source, new_machine: Callable[..
     assert said["wrong"] == []
     assert said["checked"] > 5
     assert said["fenced"]
-    found, (project,) = source.look(target), archive.manifest["projects"]
+    found, (accounts, project) = source.look(target), archive.manifest["projects"]
+    assert accounts["project_id"] == 0
     assert (found["key"], found["receipt"], found["guards"]) == ("shop", True, [])
     assert acknowledged <= found["live"] <= last
     assert project["counts"]["release.made"] in (found["live"] - 1, found["live"])

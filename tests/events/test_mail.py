@@ -56,7 +56,7 @@ def test_a_broken_glass_goes_to_release_managers_and_admins_but_for_whoever_brok
     assert letter.subject == "[PromptForge] Cleo broke glass and put support/greeting@1 on stable live (shop)."
     lines = letter.body.split("\n")
     assert lines[0] == "Cleo broke glass and put support/greeting@1 on stable live (shop)."
-    assert lines[2].startswith("http://127.0.0.1:8000/admin/prompts/release/")
+    assert lines[2].startswith("http://127.0.0.1:8000/p/shop/prompts/")
     assert letter.body.count("http") == 1
     assert letter.from_email == "PromptForge <promptforge@localhost>"
     post()

@@ -1,5 +1,6 @@
 """Every event reaches every endpoint that wants it, signed, whatever another receiver or a worker does."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +12,14 @@ from django.db import connections
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
-from accounts.actions.webhooks import change_webhook, check_webhook, remove_webhook, resend, rotate_webhook
+from accounts.actions.webhooks import (
+    change_webhook,
+    check_webhook,
+    create_webhook,
+    remove_webhook,
+    resend,
+    rotate_webhook,
+)
 from events import sending
 from events.models import Delivery, DeliveryAttempt, Event, WebhookEndpoint
 from events.sending import pump
@@ -59,7 +67,7 @@ def test_an_event_arrives_signed_and_in_words(team: Team, receiver: Receiver, ho
         "version": 1,
         "kind_of_release": "promote",
     }
-    assert data["url"] == f"http://127.0.0.1:8000/admin/prompts/release/{event.subject_id}/change/"
+    assert data["url"] == "http://127.0.0.1:8000/p/shop/prompts/support/greeting/?version=1"
     assert data["seq"] == event.seal.seq
     delivery = Delivery.objects.get()
     assert (delivery.endpoint, delivery.state, delivery.tries) == (endpoint, "delivered", 1)
@@ -90,6 +98,28 @@ def test_only_what_is_wanted_and_only_of_the_own_project(team: Team, receiver: R
     kinds = [one.json["type"] for one in receiver.at("ok-all")]
     assert sorted(kinds) == ["prompt.created", "version.saved", "webhook.created"]
     assert b"secret/plan" not in b"".join(one.body for one in receiver.received)
+
+
+def test_a_name_that_turns_private_after_it_was_saved_is_not_called(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by a trial nor by an event: each delivery judges the address anew."""
+    answers, connected = ["93.184.215.14", "169.254.169.254"], []
+
+    def answer(host: str, port: int, *args: Any, **kwargs: Any) -> Any:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answers.pop(0) if len(answers) > 1 else answers[0], port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    monkeypatch.setattr(socket, "create_connection", lambda address, *args, **kwargs: connected.append(address))
+    asked = {"events": ["version.saved"], "format": "standard", "enabled": True, "secret": SECRET}
+    endpoint = create_webhook(by=team.cleo, url="https://turns.example/hook", **asked).endpoint
+    check_webhook(by=team.cleo, endpoint=endpoint)
+    team.prompt()
+    pump()
+    outcomes = [attempt.outcome for attempt in DeliveryAttempt.objects.all()]
+    assert len(outcomes) == 2
+    assert all("private, local or reserved" in outcome for outcome in outcomes), outcomes
+    assert connected == []
 
 
 def test_a_failure_is_repeated_with_the_same_id_until_it_succeeds(team: Team, receiver: Receiver, hook: Hook) -> None:
@@ -309,7 +339,9 @@ def test_slack_gets_one_sentence_in_which_nothing_is_a_command(team: Team, recei
     pump()
     texts = [one.json["text"] for one in receiver.at("ok")]
     assert all(set(one.json) == {"text"} for one in receiver.at("ok"))
-    assert any(text.startswith("Ada saved support/greeting@2 (shop). <http://127.0.0.1:8000/admin/") for text in texts)
+    assert any(
+        text.startswith("Ada saved support/greeting@2 (shop). <http://127.0.0.1:8000/p/shop/prompts/") for text in texts
+    )
     cleo = "Cleo &lt;!channel&gt; &amp; co"
     assert any(text.startswith(f"{cleo} put support/greeting@2 on stable live (shop). <http") for text in texts)
     assert any(f"{cleo} rolled back: support/greeting@1 on stable is live again (shop)." in text for text in texts)

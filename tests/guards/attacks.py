@@ -120,6 +120,12 @@ def run(sql: str, params: Any = None, using: str = "owner", fetch: bool = False)
         return cursor.fetchall() if fetch else []
 
 
+def begin(isolation: str) -> None:
+    """Have the run-time role's transaction look at a snapshot that it takes now."""
+    run(f"SET TRANSACTION ISOLATION LEVEL {isolation}", using="default")
+    run("SELECT 1 FROM public.accounts_project", using="default")
+
+
 def value(sql: str, params: Any = None, using: str = "owner") -> Any:
     return run(sql, params, using, fetch=True)[0][0]
 

@@ -13,6 +13,7 @@ from prompts.models import Head, Promotion, Ratification, Release
 from tests.guards.attacks import (
     Rollback,
     apply,
+    begin,
     check,
     enact,
     forge_release,
@@ -140,11 +141,6 @@ def test_no_release_is_decided_on_a_snapshot(team: Team, isolation: str) -> None
         in_another_session(lambda: lose_membership(team))
         forge_release(prompt, team.stable, team.version(prompt, 1), team.cleo)
     assert head(prompt, team.stable).revision == 0
-
-
-def begin(isolation: str) -> None:
-    run(f"SET TRANSACTION ISOLATION LEVEL {isolation}", using="default")
-    run("SELECT 1 FROM public.accounts_project", using="default")
 
 
 def lose_membership(team: Team) -> None:

@@ -1,5 +1,6 @@
 """Invariant 1: versions, releases, reviews and events are never changed or deleted, whichever door is tried."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -301,7 +302,8 @@ def test_the_flush_of_django_is_refused(everything: Team) -> None:
     before = contents()
     with pytest.raises(Exception, match=r".") as told:
         call_command("flush", database="owner", interactive=False, verbosity=0)
-    assert "never changed or deleted" in str(told.value.__cause__) + str(told.value.__cause__.__cause__)
+    # Which table Django names first differs from process to process, and a restore's row says it in its own words.
+    assert re.search(r"never (changed or )?deleted", str(told.value.__cause__))
     assert contents() == before
 
 

@@ -380,6 +380,16 @@ def test_importing_ends_with_the_first_release_of_its_own(team: Team) -> None:
         forge_release(prompt, team.stable, team.version(prompt, 1), team.cleo, kind="import", at=timezone.now())
 
 
+@pytest.mark.parametrize("who", ["ada", "ben", "noor", "outsider", "superuser", "inactive", "removed"])
+def test_history_is_brought_along_by_who_may(careful_team: Team, who: str) -> None:
+    """A protected channel takes imported history too, until its project's own begins."""
+    team = careful_team
+    prompt = team.prompt()
+    actor, at = powerless(team, who), timezone.now()
+    with refused("import_right"):
+        forge_release(prompt, team.stable, team.version(prompt, 1), actor, kind="import", at=at)
+
+
 def test_importing_is_not_opened_again(team: Team) -> None:
     prompt = team.prompt()
     move(team, prompt, 1)

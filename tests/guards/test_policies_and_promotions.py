@@ -12,6 +12,7 @@ from accounts.models import ApiKey, Membership
 from promptforge.lib.digests import digest_of
 from promptforge.lib.json import canonical_json
 from prompts.actions.projects import create_channel
+from prompts.actions.versions import save_version
 from prompts.models import (
     Channel,
     ChannelPolicy,
@@ -488,6 +489,29 @@ def test_what_writing_needs_hides_nothing(careful_team: Team, text: str) -> None
     prompt = Prompt.objects.create(project=careful_team.project, name="x", type="text")
     forge_version(prompt, careful_team.ada.user, content=text)
     check(open_promotion(careful_team, prompt, 1), "hidden-text")
+
+
+@pytest.mark.parametrize("place", ["content", "variables", "config", "chat"])
+def test_nobody_stores_that_a_key_is_not_there(careful_team: Team, place: str) -> None:
+    team, text = careful_team, "Use AKIA" + "A2B3C4D5E6F7G2H3 to pay"
+    prompt = Prompt.objects.create(project=team.project, name="x", type="chat" if place == "chat" else "text")
+    row = {"type": "chat", "content": chat(text)} if place == "chat" else {place: canonical_json([{"a": text}])}
+    forge_version(prompt, team.ada.user, **row)
+    promotion = open_promotion(team, prompt, 1)
+    with refused("check_secrets"):
+        check(promotion, "secrets")
+    check(promotion, "secrets", "failed")
+
+
+def test_nobody_stores_that_callers_do_not_break(careful_team: Team) -> None:
+    team = careful_team
+    prompt = team.prompt()
+    make_live(team, prompt, 1)
+    save_version(by=team.ada, prompt=prompt, content="{{customer_name}} {{order}}")
+    promotion = open_promotion(team, prompt, 2)
+    with refused("check_variables"):
+        check(promotion, "variables")
+    check(promotion, "variables", "failed")
 
 
 def test_nobody_stores_a_check_that_nothing_owns(careful_team: Team) -> None:

@@ -126,6 +126,39 @@ def test_a_version_includes_what_exists(team: Team, include: int) -> None:
         forge_version(prompt, team.ada.user, includes=[include])
 
 
+ESCAPED = r"\u202e"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"config": f'{{"stop":["{ESCAPED}evil"]}}'},
+        {"variables": f'[{{"name":"a","description":"{ESCAPED}"}}]'},
+        {"type": "chat", "content": f'[{{"role":"user","content":"{ESCAPED}"}}]'},
+        {"config": r'{"a":"\\\uDB40\uDC41"}'},
+        {"config": r'{"a":"postgres:\/\/u:p@db"}'},
+    ],
+    ids=["config", "variables", "chat", "behind a backslash", "slash"],
+)
+@pytest.mark.parametrize("strings", ["on", "off"])
+def test_json_hides_nothing_by_escaping_it(team: Team, fields: dict[str, str], strings: str) -> None:
+    """Also when the session reads backslashes otherwise."""
+    kind = fields.get("type", "text")
+    prompt = Prompt.objects.create(project=team.project, name="escaped", type=kind)
+    with refused("version_canonical"):
+        run(f"SET LOCAL standard_conforming_strings = {strings}", using="default")
+        forge_version(prompt, team.ada.user, **fields)
+
+
+def test_json_may_speak_of_escapes(team: Team) -> None:
+    """A backslash that is text is written twice, and control characters have no other form."""
+    said = ESCAPED + "\\ \\\\u0041 / \x01\x1f\n\x7f\u202e"
+    prompt, first = create_prompt(by=team.ada, name="spoken", content=[{"role": "user", "content": said}])
+    save_version(by=team.ada, prompt=prompt, content=[{"role": "user", "content": "x"}], config={"stop": [said]})
+    assert first.served_content[0]["content"] == said
+    assert numbers(prompt) == [1, 2]
+
+
 def test_only_imports_bring_dates(team: Team) -> None:
     """Its date and digest are what the database would set: nothing but this rule objects."""
     prompt = Prompt.objects.create(project=team.project, name="dated", type="text")

@@ -8,6 +8,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -87,7 +88,7 @@ def demo_template(template: str, django_db_blocker: Any) -> Iterator[str]:
         _copy(admin, name, template)
         _point_at(name)
         with django_db_blocker.unblock():
-            founder = User.objects.create_user("root@example.com", is_staff=True, is_superuser=True)
+            founder = User.objects.create_user("root@example.com", name="Root", is_staff=True, is_superuser=True)
             live_today(load_demo(founder))
             for alias in connections:
                 connections[alias].close()
@@ -116,16 +117,40 @@ class Demo:
 
 @pytest.fixture
 def demo(demo_template: str, django_db_blocker: Any) -> Iterator[Demo]:
+    with _own_copy(demo_template) as name, _opened(name, django_db_blocker) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="package")
+def standing_copy(demo_template: str) -> Iterator[str]:
+    with _own_copy(demo_template) as name:
+        yield name
+
+
+@pytest.fixture
+def standing_demo(standing_copy: str, django_db_blocker: Any) -> Iterator[Demo]:
+    """A demo that many tests share, which only look."""
+    with _opened(standing_copy, django_db_blocker) as opened:
+        yield opened
+
+
+@contextmanager
+def _own_copy(template: str) -> Iterator[str]:
     name = f"pages_{os.getpid()}_{next(_counter)}"
     with administer() as admin:
-        _copy(admin, name, demo_template)
-        _point_at(name)
-        with django_db_blocker.unblock():
-            people = {str(user).split()[0].lower(): user for user in User.objects.exclude(name="")}
-            yield Demo(Project.objects.get(name="demo"), people)
-            for alias in connections:
-                connections[alias].close()
+        _copy(admin, name, template)
+        yield name
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@contextmanager
+def _opened(name: str, django_db_blocker: Any) -> Iterator[Demo]:
+    _point_at(name)
+    with django_db_blocker.unblock():
+        people = {str(user).split()[0].lower(): user for user in User.objects.exclude(kind="service")}
+        yield Demo(Project.objects.get(name="demo"), people)
+        for alias in connections:
+            connections[alias].close()
 
 
 def signed_in(user: User) -> Client:
@@ -202,10 +227,13 @@ def _watch(page: Page, origin: str, wrong: list[str]) -> None:
     page.on("pageerror", lambda error: wrong.append(f"{page.url}: {error}"))
 
 
-def accessible(page: Page) -> None:
-    """axe finds nothing serious or critical in the page as it stands."""
-    page.evaluate(AXE)
-    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+def accessible(page: Page, *rules: str) -> None:
+    """axe finds nothing serious or critical in the page as it stands, by all its rules or by these alone."""
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE)
+    page.wait_for_function("() => document.getAnimations().every((each) => each.playState !== 'running')")
+    options = {"resultTypes": ["violations"], "preload": False} | ({"runOnly": list(rules)} if rules else {})
+    found = page.evaluate("(options) => axe.run(document, options)", options)
     grave = [
         (fault["id"], fault["help"], [node["html"][:160] for node in fault["nodes"][:4]])
         for fault in found["violations"]

@@ -4,7 +4,9 @@ import gzip
 import hashlib
 import json
 import re
+from pathlib import Path
 
+from promptforge.lib.static_files import HashedFiles
 from tests.plugin import ROOT
 
 STATIC = ROOT / "static"
@@ -44,3 +46,12 @@ def test_every_icon_that_is_named_is_drawn() -> None:
         for name in re.findall(r'{% icon "([^"|]+)"(?: "\w+")? %}', path.read_text())
     }
     assert named <= drawn
+
+
+def test_a_module_imports_what_has_its_final_name(tmp_path: Path) -> None:
+    (tmp_path / "base.js").write_text("export const one = 1;\n")
+    (tmp_path / "page.js").write_text('import { one } from "./base.js";\nconsole.log(one);\n')
+    storage = HashedFiles(location=tmp_path, base_url="/static/")
+    list(storage.post_process({name: (storage, name) for name in ("base.js", "page.js")}))
+    [page] = list(tmp_path.glob("page.*.js"))
+    assert re.search(r'from "\./base\.[0-9a-f]{12}\.js"', page.read_text())

@@ -105,6 +105,6 @@ def test_the_keys_are_told_and_can_be_turned_off(visit: Visit, demo: Demo) -> No
 def test_the_navigation_opens_on_a_phone(visit: Visit, demo: Demo) -> None:
     page = visit("ada", "/p/demo/prompts/", width=390)
     assert not page.locator("#side").is_visible()
-    page.get_by_role("button", name="Navigation").click()
+    page.get_by_role("link", name="Navigation").click()
     assert page.locator("#side").is_visible()
     accessible(page)

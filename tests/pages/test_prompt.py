@@ -3,12 +3,14 @@
 import re
 
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from playwright.sync_api import Page, expect
 
+from prompts.actions.prompts import change_prompt
 from prompts.actions.releases import promote
 from prompts.actions.versions import save_version
-from prompts.models import Channel, Head, Prompt
+from prompts.models import Channel, Head, Promotion, Prompt, PromptVersion
 from prompts.reading import find_version
 from tests.pages.conftest import Demo, Visit, signed_in
 
@@ -118,3 +120,39 @@ def test_the_number_of_queries_does_not_grow(demo: Demo) -> None:
         )
     assert {path: queries(demo, path) for path in before} == before
     assert max(before.values()) <= 30
+
+
+def test_the_filters_leave_what_they_say(demo: Demo) -> None:
+    change_prompt(by=demo.principal("ada"), prompt=Prompt.objects.get(name="support/house-style"), archived=True)
+    client, live_now = signed_in(demo.people["ada"]), dict(
+        Head.objects.filter(channel__name="stable", version__isnull=False).values_list("prompt", "version__number")
+    )  # fmt: skip
+    working = list(Prompt.objects.filter(archived_at=None))
+    opened = set(Promotion.objects.filter(state="OPEN").values_list("prompt", flat=True))
+    expected = {
+        "": working,
+        "open": [prompt for prompt in working if prompt.pk in opened],
+        "behind": [
+            prompt for prompt in working if live_now.get(prompt.pk, prompt.next_number) < prompt.next_number - 1
+        ],
+        "never": [prompt for prompt in working if prompt.pk not in live_now],
+        "archived": [Prompt.objects.get(name="support/house-style")],
+    }
+    for state, prompts in expected.items():
+        answer = client.get("/p/demo/prompts/", {"state": state})
+        assert {row.prompt.name for row in answer.context["rows"]} == {prompt.name for prompt in prompts}, state
+        counted = {name: count for name, _, count in answer.context["filters"]}
+        assert counted == {name: len(prompts) for name, prompts in expected.items() if name}
+    changes = [row.changed_at for row in client.get("/p/demo/prompts/").context["rows"]]
+    assert changes == sorted(changes, reverse=True)
+    texts = {
+        row.prompt.name
+        for row in client.get("/p/demo/prompts/", {"q": "ALDER & finch", "tag": "internal"}).context["rows"]
+    }
+    assert texts == {
+        version.prompt.name
+        for version in PromptVersion.objects.filter(
+            prompt__tags__contains=["internal"], number=F("prompt__next_number") - 1
+        )
+        if "alder & finch" in version.content.lower()
+    }

@@ -9,6 +9,11 @@ from tests.plugin import ROOT
 SCREENS = ROOT / "var" / "screens"
 
 
+@pytest.fixture
+def demo(standing_demo: Demo) -> Demo:
+    return standing_demo
+
+
 @pytest.mark.screens
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("shown", PAGES, ids=lambda shown: shown.name)

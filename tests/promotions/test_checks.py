@@ -1,23 +1,29 @@
 """What each check finds, stored when a promotion is opened, and what the status makes of it."""
 
 import random
+import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from promptforge.lib import guards
 from promptforge.lib.errors import DomainError
+from promptforge.lib.json import canonical_json
 from prompts.actions.promotions import apply_promotion
 from prompts.actions.reviews import review
 from prompts.actions.versions import save_version
-from prompts.checks import Line, installed, lines, status
+from prompts.checks import Line, VariablesCheck, installed, lines, status
 from prompts.hidden_text import find_hidden
 from prompts.models import Check, Promotion, Prompt
 from prompts.models.channels import CheckName
+from prompts.secret_scan import FORMS, find_secrets
 from prompts.shapes import digest_text
 from prompts.standing import standing
 from tests.guards.attacks import forge_version, let_time_pass, set_policy, value
 from tests.personas import Team, make_team
 from tests.promotions.steps import applied, approved, requested
+from tests.prompts.test_secret_scan import AROUND, SHAPES, drawn
 
 BASE = [
     {"name": "a", "type": "string"},
@@ -186,6 +192,52 @@ def test_python_and_the_database_find_the_same_text_hidden(careful_team: Team) -
         assert value("SELECT public.promptforge_hides_text(%s)", [version.pk]) == hidden, ascii(text)
         found.add(hidden)
     assert found == {True, False}
+
+
+def test_the_database_knows_the_published_forms_of_keys(careful_team: Team) -> None:
+    """All but two, in the same words, and it finds each where Python finds it."""
+    team, forms = careful_team, {k: v for k, v in FORMS.items() if k not in ("JSON web token", "PromptForge key")}
+    [body] = [each.body for each in guards.functions(guards.shipped_sql()) if each.name == "promptforge_shows_secret"]
+    written = "".join(re.findall(r"'(.*)'", body.partition("THEN")[2]))
+    assert written.replace("[.]", r"\.") == f"(?<![A-Za-z0-9_-])(?:{'|'.join(forms.values())})(?![A-Za-z0-9])"
+    prompt = Prompt.objects.create(project=team.project, name="keys", type="text")
+    random_, seen = random.Random(5), set()
+    for kind in forms:
+        for around in (random_.choice(AROUND), "longer{}", "{}longer"):
+            text = around.format(drawn(SHAPES[kind], random_))
+            found = bool({each.kind for each in find_secrets(text)} & set(forms))
+            version = forge_version(prompt, team.ada.user, content=text)
+            assert value("SELECT public.promptforge_shows_secret(%s)", [version.pk]) == found, text
+            seen.add(found)
+    assert seen == {True, False}
+
+
+def test_python_and_the_database_find_the_same_callers_broken(careful_team: Team) -> None:
+    team, random_ = careful_team, random.Random(11)
+    prompt = Prompt.objects.create(project=team.project, name="callers", type="text")
+
+    def declared() -> str:
+        kinds = ["string", "string", "enum", "integer", "number", "json"]
+        given = [
+            {
+                "name": name, "type": random_.choice(kinds), "required": random_.random() < 0.6,
+                "default": None, "description": "",
+                "max_length": random_.choice([None, None, 5, 9]),
+                "enum": random_.choice([None, None, ["x"], ["x", "y"], ["x", "others"]]),
+            }
+            for name in random_.sample(["a", "b", "c"], random_.randrange(4))
+        ]  # fmt: skip
+        return canonical_json(given)
+
+    versions, found = [forge_version(prompt, team.ada.user, variables=declared()) for _ in range(60)], []
+    for old, new in pairwise(versions):
+        about = Promotion(base_version=old, version=new)
+        breaks = VariablesCheck().examine(about).conclusion != "passed"
+        said = value("SELECT public.promptforge_breaks_callers(%s, %s)", [old.pk, new.pk])
+        assert said == breaks, (old.variables, new.variables)
+        found.append(breaks)
+    assert 10 < sum(found) < 50
+    assert value("SELECT public.promptforge_breaks_callers(NULL, %s)", [versions[0].pk]) is False
 
 
 @pytest.mark.parametrize("name", ["evaluation", "canary"])

@@ -40,6 +40,8 @@ async def main():
     print("livez", await ask("/livez", [part(0, False)]))
     print("page", await ask("/docs/errors", [part(0, False)]))
     print("slow", sorted(set(await asyncio.gather(*tasks))))
+    turns = [asgi._must_get_through({"method": "POST", "path": path}, b"") for path in asgi.settings.SIGN_IN_PATHS]
+    print("turns", turns, asgi._must_get_through({"method": "POST", "path": "/accounts/password/"}, b""))
 
 asyncio.run(main())
 """
@@ -56,4 +58,5 @@ def test_bodies_are_bounded_and_slow_ones_hold_nobody_up() -> None:
         "livez 200",
         "page 200",
         f"slow {[too_slow]}",
+        f"turns {[True] * 3} False",
     ], done.stderr

@@ -31,5 +31,8 @@ class Command(BaseCommand):
             shape = {"path": str(path), "size": size, "taken_at": manifest["taken_at"], "projects": projects}
             self.stdout.write(json.dumps(shape))
             return
-        self.stdout.write(f"{path}: {size / 1e6:.1f} MB, {len(projects)} projects as of {manifest['taken_at']}.")
+        self.stdout.write(
+            f"{path}: {size / 1e6:.1f} MB, {sum(row['project_id'] > 0 for row in projects)} projects "
+            f"as of {manifest['taken_at']}."
+        )
         self.stdout.write("It holds the keys and all texts: whoever has it can read and sign everything. Keep it safe.")

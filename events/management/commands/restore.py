@@ -92,7 +92,7 @@ class Command(BaseCommand):
         return found
 
     def _tell(self, options: dict[str, Any], archive: Archive, said: list[str], wrong: list[str], checked: int) -> None:
-        projects = len(archive.manifest["projects"])
+        projects = sum(row["project_id"] > 0 for row in archive.manifest["projects"])
         if options["json"]:
             shape = {"projects": projects, "taken_at": archive.manifest["taken_at"], "archive": archive.digest}
             self.stdout.write(json.dumps(shape | {"said": said, "checked": checked, "wrong": wrong, "fenced": True}))

@@ -6,7 +6,7 @@ from typing import Any
 
 from accounts.management.project_command import ProjectCommand
 from accounts.models import Project
-from prompts.verification import verify
+from prompts.verification import Finding, verify, verify_accounts
 
 
 class Command(ProjectCommand):
@@ -14,14 +14,18 @@ class Command(ProjectCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         projects = [self.project(options)] if options["project"] else list(Project.objects.order_by("name"))
-        findings = [(project, finding) for project in projects for finding in verify(project)]
+        findings: list[tuple[str | None, Finding]] = [
+            (project.name, finding) for project in projects for finding in verify(project)
+        ]
+        if not options["project"]:
+            findings += [(None, finding) for finding in verify_accounts()]
         broken = [finding for _, finding in findings if finding.broken is not None]
         if options["json"]:
-            rows = [{"project": p.name, "subject": f.subject, "broken": f.broken} for p, f in findings]
+            rows = [{"project": name, "subject": f.subject, "broken": f.broken} for name, f in findings]
             self.stdout.write(json.dumps({"ok": not broken, "findings": rows}, ensure_ascii=False))
         else:
-            for project, finding in findings:
-                self.stdout.write(f"{project.name}  {finding.line}")
+            for name, finding in findings:
+                self.stdout.write(f"{name or 'accounts'}  {finding.line}")
             self.stdout.write(
                 "Everything adds up." if not broken else f"{len(broken)} of {len(findings)} do not add up."
             )
