@@ -41,7 +41,6 @@ _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight"
 class CheckRow:
     """One check as `parts/checks.html` shows it."""
 
-    name: str
     title: str
     conclusion: str
     word: str
@@ -89,26 +88,25 @@ class Plate:
 def title(now: Standing) -> str:
     """The state as a sentence."""
     promotion, channel = now.promotion, now.promotion.channel
-    version = f"ersion {promotion.version.number}"
+    number = promotion.version.number
     if promotion.state == State.APPLIED:
         is_live = now.head.release_id == now.release_id
-        return f"V{version} {'is' if is_live else 'was'} live in {channel}"
+        return f"Version {number} {'is' if is_live else 'was'} live in {channel}"
     if not now.is_open:
         ends = {State.REJECTED: "was rejected", State.WITHDRAWN: "was withdrawn", State.SUPERSEDED: "was renewed"}
-        return f"The promotion of v{version} to {channel} {ends[State(promotion.state)]}"
+        return f"The promotion of version {number} to {channel} {ends[State(promotion.state)]}"
     if now.schedule is not None and now.schedule.apply_at is not None:
-        return f"V{version} goes live in {channel} {said(now.schedule.apply_at, now.now)}"
-    return f"Promote v{version} to {channel}"
+        return f"Version {number} goes live in {channel} {said(now.schedule.apply_at, now.now)}"
+    return f"Promote version {number} to {channel}"
 
 
 def plate(now: Standing, shown: Sequence[Line], *, may_review: bool) -> Plate:
     """The checks in their order, and above them what is left."""
     rows = [_check(now, line, may_review=may_review) for line in shown]
-    if any(name is None for name, _ in missing(now, shown)):
-        sentence = next(verdict.sentence for name, verdict in missing(now, shown) if name is None)
-        rows.append(
-            CheckRow("age", "Age", "stale", "Expired", sentence, check_url(now.promotion, None), "Renew it", False)
-        )
+    for name, verdict in missing(now, shown):
+        if name is None:  # what no check says: that it is too old
+            top = check_url(now.promotion, None)
+            rows.append(CheckRow("Age", "stale", "Expired", verdict.sentence, top, "Renew it", is_folded=False))
     heading, says = _heading(now, shown)
     return Plate(heading, says, [row for row in rows if not row.is_folded], [row for row in rows if row.is_folded])
 
@@ -192,7 +190,6 @@ def _check(now: Standing, line: Line, *, may_review: bool) -> CheckRow:
         href = href.replace("#review", "#conversation")
     quiet = line.conclusion in (Conclusion.PASSED, Conclusion.NOT_REQUIRED)
     return CheckRow(
-        name=line.name,
         title=_TITLES[line.name],
         conclusion=line.conclusion,
         word=word,

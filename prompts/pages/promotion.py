@@ -57,7 +57,6 @@ class PromotionPage(ProjectPage):
                 "plate": plate(now, shown, may_review=may["review"]),
                 "left": {verdict.code for _, verdict in missing(now, shown)},
                 "differences": differences(now.promotion.base_version_id, now.promotion.version_id),
-                "evaluation": next(line for line in shown if line.name == CheckName.EVALUATION),
                 "conversation": list(conversation(now)),
                 "verbs": verbs,
                 "confirm": self._confirmation(now, verbs),
