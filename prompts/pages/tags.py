@@ -14,6 +14,7 @@ from prompts.hidden_text import decode_tags, find_hidden
 from prompts.models import Release
 from prompts.pages import timeline
 from prompts.pages.lines import Line, Piece
+from prompts.pages.waiting import Waiting, waits_for
 
 type Hidden = dict[int, dict[str, Any]]
 
@@ -96,6 +97,13 @@ def hidden_chip(found: dict[str, Any]) -> SafeString:
         found["name"].lower(),
         found["codepoint"],
     )
+
+
+@register.simple_tag(takes_context=True)
+def waits(context: template.Context) -> int:
+    """How many promotions wait for the person who looks: what stands beside Inbox on every page."""
+    found: Waiting = context.get("waiting") or waits_for(context["principal"])
+    return found.total
 
 
 @register.filter

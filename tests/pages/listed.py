@@ -17,7 +17,7 @@ from promptforge.lib.ids import encode
 from prompts.actions.channels import change_policy, freeze_channel
 from prompts.actions.drafts import keep_draft, keep_sample
 from prompts.demo.loader import moment
-from prompts.models import Channel, PolicyChange, Prompt
+from prompts.models import Channel, PolicyChange, Promotion, Prompt
 from prompts.pages.typed import Typed
 from prompts.reading import find_version
 from tests.pages.conftest import Demo
@@ -115,6 +115,17 @@ def hooked(demo: Demo) -> str:
     return encode("whk", endpoint.pk)
 
 
+def promotion(reference: str) -> Callable[[Demo], str]:
+    """The address of the demo's newest promotion of a version to stable."""
+    name, _, number = reference.partition("@")
+
+    def address(demo: Demo) -> str:
+        found = Promotion.objects.filter(prompt__project=demo.project, prompt__name=name, version__number=number)
+        return f"/p/demo/promotions/{encode('pro', found.latest('pk').pk)}/"
+
+    return address
+
+
 PAGES = [
     Shown("styleguide", "", "/styleguide/"),
     Shown("start", "", "/"),
@@ -139,6 +150,15 @@ PAGES = [
     Shown("edit", "ada", drafted),
     Shown("compare", "ada", "/p/demo/compare/support/refund-answer/?from=7&to=8"),
     Shown("compare-beside", "cleo", "/p/demo/compare/support/refund-answer/?from=5&to=8&view=beside&spaces=shown"),
+    Shown("inbox", "ben", "/p/demo/"),
+    Shown("inbox-editor", "ada", "/p/demo/"),
+    Shown("inbox-quiet", "noor", "/p/demo/"),
+    Shown("new_promotion", "ada", "/p/demo/promotions/new/?prompt=docs/summariser&version=5&channel=stable"),
+    Shown("promotion", "ben", promotion("support/order-status@7"), widths=(320, 390, 1280, 1920)),
+    Shown("promotion-ready", "cleo", promotion("docs/return-details@4")),
+    Shown("promotion-stale", "emil", promotion("support/triage@7")),
+    Shown("promotion-applied", "ben", promotion("support/triage@6")),
+    Shown("promotion-schedule", "cleo", lambda demo: f"{promotion('docs/return-details@4')(demo)}?act=schedule"),
     Shown("history", "ada", "/p/demo/history/"),
     Shown("history-answer", "ada", lambda demo: f"/p/demo/history/?{tuesday()}&zone=Europe/Vienna"),
     Shown("history-trail", "farah", "/p/demo/history/?show=trail"),
