@@ -18,9 +18,9 @@ from promptforge.lib.page_tags import THEMES
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """For members their first project; for others what PromptForge is, and how one begins."""
+    """For members the inbox of their first project; for others what PromptForge is, and how one begins."""
     if isinstance(request.user, User) and (mine := Project.objects.of_member(request.user).order_by("name").first()):
-        return redirect("prompts", mine.name)
+        return redirect("inbox", mine.name)
     if not User.objects.exists():
         return redirect("welcome")
     return render(request, "home.html", {"address": f"{request.scheme}://{request.get_host()}"})

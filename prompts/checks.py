@@ -181,7 +181,7 @@ class VariablesCheck(StoredCheck):
             return passed("Nothing is live yet, so no caller relies on anything.")
         old = {variable["name"]: variable for variable in promotion.base_version.variable_list}
         new = {variable["name"]: variable for variable in promotion.version.variable_list}
-        breaks = [sentence for name in new for sentence in _breaks(name, old.get(name), new[name])]
+        breaks = [sentence for name in new for sentence in caller_breaks(name, old.get(name), new[name])]
         dropped = [name for name in old if name not in new]
         if breaks:
             return held(Conclusion.FAILED, denied(CODES[self.name], f"Callers would break: {'; '.join(breaks)}."))
@@ -348,7 +348,7 @@ _NUMBERS = ("no", "one", "two", "three", "four", "five")
 _WIDER = {("enum", "string"), ("integer", "number")}
 
 
-def _breaks(name: str, old: dict[str, Any] | None, new: dict[str, Any]) -> Iterator[str]:
+def caller_breaks(name: str, old: dict[str, Any] | None, new: dict[str, Any]) -> Iterator[str]:
     """What a caller of the old declaration runs into with the new one."""
     if old is None:
         if new["required"]:

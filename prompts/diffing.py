@@ -16,6 +16,7 @@ from typing import Any
 from diff_match_patch import diff_match_patch
 
 from promptforge.lib.json import canonical_json
+from prompts.sliding import on_lines
 
 # With what surrounds the comparison, two texts of 15,000 words stay under half a second, whatever they hold.
 MAX_SECONDS = 0.3
@@ -87,6 +88,7 @@ def diff_text(old: str, new: str, *, seconds: float = MAX_SECONDS) -> list[Segme
     """
     codes: dict[str, str] = {}
     changes = _compare(_coded(_TOKENS.findall(old), codes), _coded(_TOKENS.findall(new), codes), seconds)
+    changes = on_lines(changes, {codes[end] for end in ("\n", "\r\n") if end in codes})
     words = {code: word for word, code in codes.items()}
     return _joined([(op, "".join(words[code] for code in text)) for op, text in changes])
 

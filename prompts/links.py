@@ -1,6 +1,6 @@
-"""The addresses of things: their pages, and where what a check speaks of can be read, and mended."""
+"""The addresses of things: their pages, and on which of them what a check speaks of can be read, and mended."""
 
-from urllib.parse import quote
+from collections.abc import Mapping
 
 from django.urls import reverse
 
@@ -8,8 +8,14 @@ from promptforge.lib.ids import encode
 from prompts.models import Promotion, Prompt, PromptVersion
 from prompts.models.channels import CheckName
 
-_IN_THE_DIFF = (CheckName.EVALUATION, CheckName.VARIABLES, CheckName.HIDDEN_TEXT, CheckName.SECRETS)
-_IN_THE_CHANNEL = (CheckName.CANARY, CheckName.FREEZE)
+# Which part of a promotion's page; its top says what is out of date, and renews it.
+_SECTIONS: Mapping[CheckName, str] = {
+    CheckName.REVIEW: "#review",
+    CheckName.EVALUATION: "#model",
+    CheckName.VARIABLES: "#variables",
+    CheckName.HIDDEN_TEXT: "#text",
+    CheckName.SECRETS: "#text",
+}
 
 
 def prompt_page(prompt: Prompt) -> str:
@@ -21,16 +27,11 @@ def version_page(version: PromptVersion) -> str:
 
 
 def promotion_url(promotion: Promotion) -> str:
-    return f"/api/v1/promotions/{encode('pro', promotion.pk)}"
+    return reverse("promotion", args=(promotion.prompt.project.name, encode("pro", promotion.pk)))
 
 
 def check_url(promotion: Promotion, name: CheckName | None) -> str:
-    """The address that a check's line links to: the diff, the channel, or the promotion itself."""
-    if name in _IN_THE_CHANNEL:
-        return f"/api/v1/channels/{promotion.channel.name}"
-    if name not in _IN_THE_DIFF:
-        return promotion_url(promotion)
-    version = f"{quote(promotion.prompt.name)}@{promotion.version.number}"
-    if promotion.base_version is None:
-        return f"/api/v1/versions/{version}"
-    return f"/api/v1/diff?from={quote(promotion.prompt.name)}@{promotion.base_version.number}&to={version}"
+    """The address that a check's line links to: a part of the promotion's page, or who set the freeze."""
+    if name == CheckName.FREEZE:
+        return f"{reverse('history', args=(promotion.prompt.project.name,))}?show=trail&kind=freeze.set"
+    return promotion_url(promotion) + ("" if name is None else _SECTIONS.get(name, ""))

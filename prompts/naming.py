@@ -5,7 +5,7 @@ from collections.abc import Collection
 from events.admin.seen import page_of
 from events.telling import Named
 from promptforge.lib.ids import encode
-from prompts.links import prompt_page, version_page
+from prompts.links import promotion_url, prompt_page, version_page
 from prompts.models import Channel, FreezeWindow, PolicyChange, Promotion, Prompt, PromptVersion, Release, Review
 
 
@@ -58,25 +58,27 @@ def policy_changes(ids: Collection[int]) -> dict[int, Named]:
 
 
 def promotions(ids: Collection[int]) -> dict[int, Named]:
-    found = Promotion.objects.filter(pk__in=ids).select_related("prompt", "channel", "version")
-    return {promotion.pk: _of_promotion(promotion, promotion) for promotion in found}
+    found = Promotion.objects.filter(pk__in=ids).select_related("prompt__project", "channel", "version")
+    return {promotion.pk: _of_promotion(promotion) for promotion in found}
 
 
 def reviews(ids: Collection[int]) -> dict[int, Named]:
     found = Review.objects.filter(pk__in=ids).select_related(
-        "promotion__prompt", "promotion__channel", "promotion__version"
+        "promotion__prompt__project", "promotion__channel", "promotion__version"
     )
-    return {review.pk: _of_promotion(review.promotion, review) for review in found}
+    return {review.pk: _of_promotion(review.promotion) for review in found}
 
 
-def _of_promotion(promotion: Promotion, row: Promotion | Review) -> Named:
+def _of_promotion(promotion: Promotion) -> Named:
     fields = {
         "prompt": promotion.prompt.name,
         "channel": promotion.channel.name,
         "version": promotion.version.number,
         "promotion": encode("pro", promotion.pk),
     }
-    return Named(f"{promotion.prompt}@{promotion.version.number} to {promotion.channel}", fields, page_of(row))
+    return Named(
+        f"{promotion.prompt}@{promotion.version.number} to {promotion.channel}", fields, promotion_url(promotion)
+    )
 
 
 def _of_channel(row: FreezeWindow | PolicyChange) -> Named:

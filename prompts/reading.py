@@ -27,7 +27,7 @@ def find_promotion(principal: Principal, promotion_id: str) -> Promotion:
     """A promotion of a prompt that the principal may read; a key's scope for what it does was asked before."""
     pk = decode("pro", promotion_id, "not_found")
     promotion = (
-        Promotion.objects.select_related("prompt", "channel", "version")
+        Promotion.objects.select_related("prompt__project", "channel", "version")
         .filter(prompt__project=principal.project, pk=pk)
         .first()
     )

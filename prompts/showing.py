@@ -39,6 +39,14 @@ class Row(NamedTuple):
     detail: SafeString
 
 
+class Compared(NamedTuple):
+    """Two versions as they are shown elsewhere, and what differs; without an old one, everything is new."""
+
+    old: dict[str, Any] | None
+    new: dict[str, Any]
+    diff: dict[str, Any]
+
+
 class Changes(NamedTuple):
     """What a page shows: a sentence, the texts, and tables of what else differs, each with its name."""
 
@@ -47,23 +55,37 @@ class Changes(NamedTuple):
     tables: list[tuple[str, list[Row]]]
 
 
-def changes(old_id: int | None, new_id: int) -> Changes:
-    """What a version changes of another, by their ids; without another, everything is new."""
+def compared(old_id: int | None, new_id: int) -> Compared:
+    """What a version changes of another, by their ids."""
     found = PromptVersion.objects.filter(pk__in=[pk for pk in (old_id, new_id) if pk is not None])
     versions = list(found.select_related("prompt", "author"))
     shapes = {version.pk: shape for version, shape in zip(versions, version_shapes(versions), strict=True)}
     old, new = None if old_id is None else shapes[old_id], shapes[new_id]
-    diff = diff_versions(old, new)
-    tables = (
-        ("Variables", list(_variables(diff["variables"]))),
-        ("Config", [_setting(change) for change in diff["config"]]),
-        ("Includes", [_include(change) for change in diff["includes"]]),
-    )
+    return Compared(old, new, diff_versions(old, new))
+
+
+def changes(old_id: int | None, new_id: int) -> Changes:
+    """What a version changes of another, by their ids, ready to be shown."""
+    found = compared(old_id, new_id)
+    old = None if found.old is None else found.old["content"]
     return Changes(
-        summary=_summary(diff) if old is not None else _first(diff),
-        parts=list(_parts(diff["content"], None if old is None else old["content"], new["content"])),
-        tables=[(name, rows) for name, rows in tables if rows],
+        summary=summary(found),
+        parts=list(_parts(found.diff["content"], old, found.new["content"])),
+        tables=[(name, rows) for name, rows in tables(found.diff).items() if rows],
     )
+
+
+def summary(found: Compared) -> str:
+    return _summary(found.diff) if found.old is not None else _first(found.diff)
+
+
+def tables(diff: Mapping[str, Any]) -> dict[str, list[Row]]:
+    """What differs besides the texts, by what it is called."""
+    return {
+        "Variables": list(_variables(diff["variables"])),
+        "Config": [_setting(change) for change in diff["config"]],
+        "Includes": [_include(change) for change in diff["includes"]],
+    }
 
 
 def named(text: str) -> SafeString:

@@ -115,7 +115,9 @@ def standings(promotions: Iterable[Promotion]) -> list[Standing]:
     ids = [promotion.pk for promotion in promotions]
     rows = (
         Promotion.objects.filter(pk__in=ids)
-        .select_related("prompt", "channel", "version", "base_version", "policy", "opened_by", "closed_by")
+        .select_related(
+            "prompt__project", "channel", "version", "base_version", "policy", "opened_by", "closed_by", "successor"
+        )
         .prefetch_related("opened_by__api_keys", "closed_by__api_keys")
         .defer(*(f"{version}__{text}" for version in ("version", "base_version") for text in _LONG))
         .in_bulk()

@@ -205,6 +205,9 @@ CODES: Mapping[str, Code] = {
         "A newer version exists",
         "Load the newest version, bring your change to it, and send it with the new base.",
     ),
+    "stale_draft": Code(
+        409, "The draft was changed in another window", "Look at both, and keep the one that should stay."
+    ),
     "webhook_disabled": Code(409, "The webhook endpoint is disabled", "Set `enabled` to true, then repeat."),
     "stale_diff": Code(409, "The diff has changed", "Look at the new diff, and send its `diff_digest`."),
     "stale_head": Code(

@@ -15,7 +15,7 @@ from promptforge.lib.verdicts import require
 from prompts.actions.releases import cut_release, locked_place, may_move, promote
 from prompts.actions.telling import tell
 from prompts.checks import examine, lines, missing
-from prompts.links import check_url
+from prompts.links import check_url, promotion_url
 from prompts.models import Channel, Check, Head, Promotion, Prompt, PromptVersion, Release
 from prompts.models.channels import CheckName
 from prompts.models.releases import ReleaseKind
@@ -32,8 +32,13 @@ def open_promotion(
     with refusals(), transaction.atomic():
         head = locked_place(prompt, channel)
         _require_movable(head, version)
-        if Promotion.objects.filter(prompt=prompt, channel=channel, version=version, state=State.OPEN).exists():
-            raise DomainError("duplicate_promotion", f"A promotion of {version} to {channel} is open already.")
+        known = Promotion.objects.select_related("prompt__project").filter(
+            prompt=prompt, channel=channel, version=version, state=State.OPEN
+        )
+        if (same := known.first()) is not None:
+            sentence = f"A promotion of {version} to {channel} is open already."
+            there = Fault("", "duplicate_promotion", "Go on with the one that is open.", promotion_url(same))
+            raise DomainError("duplicate_promotion", sentence, [there])
         return _insert(by, head, version, title=title, note=note)
 
 

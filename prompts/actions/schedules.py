@@ -35,7 +35,7 @@ def schedule(*, by: Principal, promotion: Promotion, apply_at: datetime, reason:
     with refusals(), transaction.atomic():
         now = locked_standing(promotion)
         if apply_at <= now.now:
-            raise DomainError("bad_timestamp", "at has passed already. Name an instant in the future, or leave it out.")
+            raise DomainError("bad_timestamp", "That moment has passed already. Name one in the future.")
         require_ready(replace(now, now=apply_at))
         if now.schedule is not None and (now.schedule.apply_at, now.schedule.actor_id) == (apply_at, by.user.pk):
             return now.schedule

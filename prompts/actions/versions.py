@@ -123,7 +123,7 @@ def save_version(
 def compose(*, by: Principal, kind: str, content: Any, variables: Sequence[Any] | None, config: Any) -> Composed:
     """Check what was written and bring it into its canonical form: includes pinned and expanded, variables found."""
     source = templating.check_content(kind, content)
-    pins = _Pins(by)
+    pins = Pins(by)
     expanded = templating.expand(source, pins.look_up)
     declared = templating.declared_variables(expanded.content, variables, expanded.inherited)
     return Composed(
@@ -135,7 +135,7 @@ def compose(*, by: Principal, kind: str, content: Any, variables: Sequence[Any] 
     )
 
 
-class _Pins:
+class Pins:
     """Looks includes up among what the writer may read, and remembers which rows they were."""
 
     def __init__(self, by: Principal) -> None:

@@ -3,7 +3,7 @@ from prompts.models.promotions import Check, Promotion, Schedule
 from prompts.models.prompts import Prompt, PromptGroupPermission, PromptUserPermission
 from prompts.models.releases import Head, Ratification, Release
 from prompts.models.reviews import Review, ReviewDismissal
-from prompts.models.versions import Draft, PromptVersion
+from prompts.models.versions import Draft, PromptVersion, SampleValues
 
 __all__ = [
     "Channel",
@@ -22,5 +22,6 @@ __all__ = [
     "Release",
     "Review",
     "ReviewDismissal",
+    "SampleValues",
     "Schedule",
 ]

@@ -96,3 +96,24 @@ class Draft(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}'s draft of {self.prompt}"
+
+
+class SampleValues(models.Model):
+    """Values under a name with which one person tries a prompt: its preview is drawn with them."""
+
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT)
+    user = models.ForeignKey(User, on_delete=models.PROTECT)
+    name = models.CharField(max_length=60)
+    values = models.TextField(default="{}", help_text="Canonical JSON: variable to text, as typed.")
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["prompt", "user", "name"], name="sample_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def given(self) -> dict[str, str]:
+        values: dict[str, str] = json.loads(self.values)
+        return values

@@ -31,8 +31,7 @@ class Asked:
 
     @property
     def place(self) -> str:
-        """The zone as people call it."""
-        return "UTC" if self.zone.key == "UTC" else f"in {self.zone.key.rpartition('/')[2].replace('_', ' ')}"
+        return place(self.zone)
 
     @property
     def local(self) -> datetime | None:
@@ -41,16 +40,30 @@ class Asked:
 
 def read(given: Mapping[str, str]) -> Asked:
     """The question of a form or an address; what cannot be read is refused at its field."""
+    at, zone = instant(given)
+    if at is not None and at > datetime.now(UTC):
+        raise _wrong("date", "This moment lies in the future, and nobody knows yet what will be live then.")
+    return Asked(at, zone, given.get("of", "").strip(), given.get("channel", "stable").strip() or "stable")
+
+
+def instant(given: Mapping[str, str]) -> tuple[datetime | None, ZoneInfo]:
+    """The moment that the fields date, time and zone name, None without a date; and the zone."""
     zone = given.get("zone", "").strip() or "UTC"
     if zone not in available_timezones():
         raise _wrong("zone", f"{shorten(zone)} is no time zone. Write it as Europe/Vienna, or UTC.")
     day, clock = given.get("date", "").strip(), given.get("time", "").strip() or "00:00"
-    at = None
-    if day:
+    if not day:
+        return None, ZoneInfo(zone)
+    try:
         at = datetime.combine(_date(day), _time(clock), tzinfo=ZoneInfo(zone)).astimezone(UTC)
-        if at > datetime.now(UTC):
-            raise _wrong("date", "This moment lies in the future, and nobody knows yet what will be live then.")
-    return Asked(at, ZoneInfo(zone), given.get("of", "").strip(), given.get("channel", "stable").strip() or "stable")
+    except OverflowError:  # the first or the last day that can be written, moved over the edge by its zone
+        raise _wrong("date", f"{shorten(day)} is too far away. Write a day of your lifetime.") from None
+    return at, ZoneInfo(zone)
+
+
+def place(zone: ZoneInfo) -> str:
+    """A zone as people call it."""
+    return "UTC" if zone.key == "UTC" else f"in {zone.key.rpartition('/')[2].replace('_', ' ')}"
 
 
 def _date(text: str) -> Any:

@@ -79,7 +79,7 @@ class PromptPage(ProjectPage):
                 "variables": version.variable_list,
                 "tab": tab,
                 "tabs": list(TABS.items()),
-                "timeline": timeline(prompt, before=_number(request.GET.get("before"))),
+                "timeline": timeline(prompt, before=whole(request.GET.get("before"))),
                 "live": {card.head.version.number for card in cards if card.head.version is not None},
                 "promotions": self._promotions(prompt),
                 "confirm": self._confirmation(request, cards),
@@ -96,9 +96,9 @@ class PromptPage(ProjectPage):
             "by": self.principal,
             "prompt": prompt,
             "channel": channel,
-            "version": find_version(prompt, _number(request.POST.get("version")) or 0),
+            "version": find_version(prompt, whole(request.POST.get("version")) or 0),
             "reason": request.POST.get("reason", ""),
-            "expected_revision": _number(request.POST.get("revision")),
+            "expected_revision": whole(request.POST.get("revision")),
         }
         here = reverse("prompt", args=(self.principal.project.name, prompt.name))
         if request.POST.get("act") == "promote":
@@ -143,7 +143,7 @@ class PromptPage(ProjectPage):
     def _shown(request: HttpRequest, prompt: Prompt, cards: list[Card]) -> tuple[PromptVersion, str]:
         """The version whose text is shown, and why this one."""
         versions = PromptVersion.objects.select_related("author")
-        if (number := _number(request.GET.get("version"))) is not None:
+        if (number := whole(request.GET.get("version"))) is not None:
             version = versions.filter(prompt=prompt, number=number).first()
             if version is None:
                 raise DomainError("version_not_found", "There is no such version.")
@@ -166,10 +166,10 @@ class PromptPage(ProjectPage):
         card = next((card for card in cards if card.channel.name == channel), None)
         if card is None or act not in ("promote", "roll-back"):
             return None
-        number = _number(given.get("version")) or (card.newest if act == "promote" else card.back_to)
+        number = whole(given.get("version")) or (card.newest if act == "promote" else card.back_to)
         return None if number is None else {"act": act, "card": card, "number": number}
 
 
-def _number(text: str | None) -> int | None:
+def whole(text: str | None) -> int | None:
     """A number of an address or a form; anything else is none."""
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 10 else None

@@ -130,7 +130,10 @@ def test_what_is_sent_again_is_refused_or_changes_nothing(careful_team: Team, br
         return [] if again.status_code == 302 else errors_of(again)
 
     one, two, three = (team.version(prompt, number) for number in (1, 2, 3))
-    assert twice(ada, one, "promotion") == [f"A promotion of {NAME}@1 to stable is open already."]
+    assert twice(ada, one, "promotion") == [
+        f"A promotion of {NAME}@1 to stable is open already.",
+        "Go on with the one that is open.",
+    ]
     first = Promotion.objects.get()
     for decision in ("comment", "request_changes", "approve"):
         assert twice(ben, first, "review", decision=decision, body="Kind.") == [CHANGED]

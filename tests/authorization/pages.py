@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.authorization.table import PEOPLE
+from tests.authorization.table import EDITORS, PEOPLE
 
 RELEASERS = "release-manager"
 CONFIGURERS = "release-manager admin"
@@ -42,7 +42,27 @@ _POLICY = {
 _FREEZE = {"act": "freeze", "from": "2030-01-01T00:00", "to": "2030-01-02T00:00", "reason": "Holidays"}
 _WEBHOOK = {"url": "https://93.184.215.14/", "format": "standard", "events": "release.made"}
 
+_APPROVE = {"act": "review", "decision": "approve", "diff_digest": "{digest}"}
+_GLASS = {"act": "glass", "revision": "0", "reason": "The live answer is dangerous"}
+_ASK = {"prompt": "{prompt}", "version": "2", "channel": "stable", "title": "Shorter"}
+
 PAGES: Mapping[str, PageOf] = {
+    "inbox": PageOf("", forms=(Form(RELEASERS, {"act": "ratify", "release": "{release}"}),)),
+    "new_promotion": PageOf("promotions/new/?prompt={prompt}&version=2", forms=(Form(f"{EDITORS} owner", _ASK),)),
+    "promotion": PageOf(
+        "promotions/{promotion}/",
+        forms=(
+            Form(f"reviewer {RELEASERS}", _APPROVE),
+            Form(PEOPLE, {"act": "review", "decision": "comment", "body": "Nice"}),
+            Form(RELEASERS, {"act": "promote"}),
+            Form(RELEASERS, {"act": "unschedule"}),
+            Form(f"{EDITORS} owner", {"act": "withdraw"}),
+            Form(f"reviewer {RELEASERS}", {"act": "reject", "reason": "Too long"}),
+            Form(RELEASERS, {"act": "dismiss", "review": "{review}", "reason": "A mistake"}),
+            Form("", _GLASS),
+        ),
+    ),
+    "promotion-news": PageOf("promotions/{promotion}/news/"),
     "prompts": PageOf("prompts/"),
     "prompt": PageOf("prompts/{prompt}/", forms=(Form(RELEASERS, _PROMOTE),)),
     "history": PageOf("history/"),

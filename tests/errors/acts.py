@@ -25,6 +25,7 @@ from promptforge.lib.ids import encode
 from promptforge.lib.json import canonical_json
 from promptforge.lib.refusals import refusals
 from prompts.actions.channels import add_channel, change_policy, freeze_channel
+from prompts.actions.drafts import keep_draft, throw_away
 from prompts.actions.imports import import_release
 from prompts.actions.promotions import open_promotion as request
 from prompts.actions.prompts import change_prompt
@@ -32,6 +33,7 @@ from prompts.actions.releases import promote
 from prompts.actions.reviews import review as decide
 from prompts.actions.versions import create_prompt, save_version
 from prompts.models import Channel, Promotion, Prompt, PromptVersion, Release
+from prompts.reading import find_version
 from prompts.shapes import digest_text
 from tests.api.conftest import Caller, release
 from tests.api.people import BACKEND, person, signed_in
@@ -288,6 +290,21 @@ def webhook_disabled(scene: Scene) -> Iterator[Act]:
     yield lambda: scene.caller().send("POST", f"webhook-endpoints/{made['id']}/test")
 
 
+@contextmanager
+def stale_draft(scene: Scene) -> Iterator[Act]:
+    """Two windows of one person, of which the second does not know what the first one kept."""
+    prompt, by_ada = scene.greeting, scene.team.ada
+    newest = find_version(prompt, None)
+
+    def keep(source: str) -> None:
+        columns = {"source": source, "variables": "[]", "config": "", "message": ""}
+        keep_draft(by=by_ada, prompt=prompt, columns=columns, base=newest, seen=None)
+
+    keep("From the first window")
+    yield lambda: keep("From the second window")
+    throw_away(by=by_ada, prompt=prompt)
+
+
 def refusing(act: Act, using: str = "default") -> Act:
     """The act in a transaction of its own, whose refusal by the database is put into our words."""
 
@@ -449,6 +466,7 @@ ACTS: dict[str, Arranged] = {
     "rollback_target_never_live": post("releases", ROLLBACK | {"version": 2}),
     "rollback_target_withdrawn": rollback_target_withdrawn,
     "stale_base": post("versions", {"prompt": GREETING, "content": "x", "base_version": 1}),
+    "stale_draft": stale_draft,
     "webhook_disabled": webhook_disabled,
     "stale_diff": stale_diff,
     "stale_head": post("releases", PROMOTE | {"expected_revision": 7}),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from django.utils import timezone
@@ -15,8 +15,11 @@ from delivery.intake import Reach
 from events.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from promptforge.lib.ids import encode
 from prompts.actions.channels import change_policy, freeze_channel
+from prompts.actions.drafts import keep_draft, keep_sample
 from prompts.demo.loader import moment
-from prompts.models import Channel, PolicyChange
+from prompts.models import Channel, PolicyChange, Promotion, Prompt
+from prompts.pages.typed import Typed
+from prompts.reading import find_version
 from tests.pages.conftest import Demo
 
 
@@ -67,6 +70,20 @@ def reported(demo: Demo) -> str:
     return str(observation["id"])
 
 
+def drafted(demo: Demo) -> str:
+    """The editor with a draft that has an unknown variable, and sample values."""
+    ada, prompt = demo.principal("ada"), Prompt.objects.get(name="support/order-status")
+    newest = find_version(prompt, None)
+    typed = Typed.of_version(newest)
+    first, *rest = typed.texts
+    more = f"{first.text}\nIf there are several orders, answer for each: {{{{ order_stats }}}}."
+    typed = replace(typed, texts=(replace(first, text=more), *rest), message="Answers for each order")
+    keep_draft(by=ada, prompt=prompt, columns=typed.stored(), base=newest, seen=None)
+    values = {row.name: f"a {row.name.replace('_', ' ')}" for row in typed.rows[:2]}
+    keep_sample(by=ada, prompt=prompt, name="two orders", values=values)
+    return "/p/demo/edit/support/order-status/"
+
+
 def proposed(demo: Demo) -> bool:
     """Cleo and Farah propose other policies, and a freeze stands: once in each demo."""
     if PolicyChange.objects.exists():
@@ -98,6 +115,17 @@ def hooked(demo: Demo) -> str:
     return encode("whk", endpoint.pk)
 
 
+def promotion(reference: str) -> Callable[[Demo], str]:
+    """The address of the demo's newest promotion of a version to stable."""
+    name, _, number = reference.partition("@")
+
+    def address(demo: Demo) -> str:
+        found = Promotion.objects.filter(prompt__project=demo.project, prompt__name=name, version__number=number)
+        return f"/p/demo/promotions/{encode('pro', found.latest('pk').pk)}/"
+
+    return address
+
+
 PAGES = [
     Shown("styleguide", "", "/styleguide/"),
     Shown("start", "", "/"),
@@ -118,6 +146,19 @@ PAGES = [
     Shown("prompt-use", "ada", "/p/demo/prompts/support/greeting/?show=use"),
     Shown("prompt-activity", "ada", "/p/demo/prompts/support/refund-answer/?show=activity"),
     Shown("roll-back", "cleo", "/p/demo/prompts/support/greeting/?act=roll-back&channel=stable"),
+    Shown("new_prompt", "ada", "/p/demo/prompts/new/"),
+    Shown("edit", "ada", drafted),
+    Shown("compare", "ada", "/p/demo/compare/support/refund-answer/?from=7&to=8"),
+    Shown("compare-beside", "cleo", "/p/demo/compare/support/refund-answer/?from=5&to=8&view=beside&spaces=shown"),
+    Shown("inbox", "ben", "/p/demo/"),
+    Shown("inbox-editor", "ada", "/p/demo/"),
+    Shown("inbox-quiet", "noor", "/p/demo/"),
+    Shown("new_promotion", "ada", "/p/demo/promotions/new/?prompt=docs/summariser&version=5&channel=stable"),
+    Shown("promotion", "ben", promotion("support/order-status@7"), widths=(320, 390, 1280, 1920)),
+    Shown("promotion-ready", "cleo", promotion("docs/return-details@4")),
+    Shown("promotion-stale", "emil", promotion("support/triage@7")),
+    Shown("promotion-applied", "ben", promotion("support/triage@6")),
+    Shown("promotion-schedule", "cleo", lambda demo: f"{promotion('docs/return-details@4')(demo)}?act=schedule"),
     Shown("history", "ada", "/p/demo/history/"),
     Shown("history-answer", "ada", lambda demo: f"/p/demo/history/?{tuesday()}&zone=Europe/Vienna"),
     Shown("history-trail", "farah", "/p/demo/history/?show=trail"),

@@ -16,6 +16,7 @@ from tests.pages.conftest import Demo, signed_in
 
 MOST_SECONDS = 0.3
 PATHS = (
+    "",
     "prompts/",
     "prompts/?q=customer",
     "prompts/?state=behind",

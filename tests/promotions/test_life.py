@@ -42,7 +42,7 @@ def test_the_whole_life(careful_team: Team) -> None:
     )
     refusal = problem_of(cleo.post(f"promotions/{second['id']}/apply", {}), 409, "promotion_not_ready")
     assert [fault["code"] for fault in refusal["errors"]] == ["changes_requested", "review_missing"]
-    assert all(fault["url"].startswith("/api/v1/promotions/pro_") for fault in refusal["errors"])
+    assert all(fault["url"].startswith("/p/shop/promotions/pro_") for fault in refusal["errors"])
     given = reviewed(ben, second)
     assert given["counts"]
     assert [cast["why_not"] for cast in shown(ada, second)["reviews"]] == ["Ben decided anew since.", None]
