@@ -78,7 +78,7 @@ class WelcomePage(OutsidePage):
         if wants_examples == "yes":
             live_today(load_demo_for(user))
         messages.success(request, f"{name} is yours.", extra_tags="Write a prompt, or look at the settings first.")
-        return redirect("prompts", name)
+        return redirect("inbox", name)
 
 
 class NewProjectPage(OutsidePage):
