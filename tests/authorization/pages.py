@@ -42,6 +42,7 @@ _POLICY = {
 _FREEZE = {"act": "freeze", "from": "2030-01-01T00:00", "to": "2030-01-02T00:00", "reason": "Holidays"}
 _WEBHOOK = {"url": "https://93.184.215.14/", "format": "standard", "events": "release.made"}
 
+_TEXT = {"type": "text", "role": "text", "text": "Another text", "ends": "", "config": "{{}}", "message": ""}
 _APPROVE = {"act": "review", "decision": "approve", "diff_digest": "{digest}"}
 _GLASS = {"act": "glass", "revision": "0", "reason": "The live answer is dangerous"}
 _ASK = {"prompt": "{prompt}", "version": "2", "channel": "stable", "title": "Shorter"}
@@ -64,6 +65,15 @@ PAGES: Mapping[str, PageOf] = {
     ),
     "promotion-news": PageOf("promotions/{promotion}/news/"),
     "prompts": PageOf("prompts/"),
+    "new_prompt": PageOf(
+        "prompts/new/", sees=EDITORS, forms=(Form(EDITORS, _TEXT | {"act": "save", "name": "support/new"}),)
+    ),
+    "edit": PageOf(
+        "edit/{prompt}/",
+        sees=f"{EDITORS} owner",
+        forms=tuple(Form(f"{EDITORS} owner", _TEXT | {"act": act, "base": "2"}) for act in ("draft", "save")),
+    ),
+    "compare": PageOf("compare/{prompt}/?from=1&to=2"),
     "prompt": PageOf("prompts/{prompt}/", forms=(Form(RELEASERS, _PROMOTE),)),
     "history": PageOf("history/"),
     "history-file": PageOf("history/ledger.csv"),

@@ -37,6 +37,7 @@ def test_by_keyboard_from_the_timeline_through_the_changes(visit: Visit, demo: D
     page.get_by_role("button", name="Compare 5 with 8").focus()
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("Version 5 beside version 8")
+    page.wait_for_load_state()  # the keys are heard once the scripts have run
     page.keyboard.press("j")
     expect(page.locator("[data-stop]").first).to_be_focused()
     page.keyboard.press("j")

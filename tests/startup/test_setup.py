@@ -131,7 +131,7 @@ def test_an_unknown_option_is_refused(checkout: Path, tools: Path) -> None:
     assert "script/setup --dev" in setup(checkout, tools, "--help").stdout
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "script").iterdir()))
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "script").iterdir() if path.is_file()))
 def test_every_script_parses_and_is_executable(name: str) -> None:
     path = ROOT / "script" / name
     assert os.access(path, os.X_OK)
