@@ -80,7 +80,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         super().logout(request)
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:
-        return reverse("admin:index" if request.user.is_staff else "account")
+        return reverse("home")
 
     # --- A sign-in that is recent enough -----------------------------------------------------------------------------
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:

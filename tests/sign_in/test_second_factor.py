@@ -43,7 +43,7 @@ def test_the_password_alone_opens_nothing(app: App) -> None:
         assert client.post(page, {"password": PASSWORD}).status_code in (302, 403)
     assert not is_signed_in(client)
     assert client.post("/api/v1/projects", {"name": "x"}, content_type="application/json").status_code == 401
-    assert give_code(client, app.code())["Location"] == "/admin/"
+    assert give_code(client, app.code())["Location"] == "/"
     assert is_signed_in(client)
     assert client.get("/admin/").status_code == 200
 
