@@ -76,7 +76,7 @@ def changes(old_id: int | None, new_id: int) -> Changes:
 
 
 def summary(found: Compared) -> str:
-    return _summary(found.diff) if found.old is not None else _first(found.diff)
+    return in_one_line(found.diff) if found.old is not None else _first(found.diff)
 
 
 def tables(diff: Mapping[str, Any]) -> dict[str, list[Row]]:
@@ -259,21 +259,37 @@ def _first(diff: Mapping[str, Any]) -> str:
     return f"Nothing was live before, so everything is new: {_many(diff['words']['added'], 'word')}."
 
 
-def _summary(diff: Mapping[str, Any]) -> str:
+def in_one_line(diff: Mapping[str, Any]) -> str:
+    """`43 words added, 2 removed, 1 variable added, 1 setting and 1 include changed.`"""
     if diff["same"]:
-        return "Nothing differs: both versions serve the same."
-    added, removed = diff["words"]["added"], diff["words"]["removed"]
-    text = f"{_many(added, 'word')} added, {removed} removed." if added or removed else ""
-    moved = sum(message["moved"] for message in diff["content"].get("messages", []))
-    variables = sum(len(rows) for rows in diff["variables"].values())
-    counts = (
-        (moved, "message moved", "messages moved"),
-        (variables, "variable changes", "variables change"),
-        (len(diff["config"]), "setting changes", "settings change"),
-        (len(diff["includes"]), "include changes", "includes change"),
-    )
-    rest = ", ".join(f"{n} {one if n == 1 else more}" for n, one, more in counts if n)
-    return " ".join(filter(None, (text or "No word of the text changes.", f"{rest}." if rest else "")))
+        return "Nothing differs: both serve the same."
+    words, variables = diff["words"], diff["variables"]
+    messages = diff["content"].get("messages", [])
+    counts = {
+        "added": sum(message["op"] == "insert" for message in messages),
+        "removed": sum(message["op"] == "delete" for message in messages),
+        "moved": sum(message["moved"] for message in messages),
+    }
+    roles = sum(message["op"] == "change" and len(set(message["role"].values())) > 1 for message in messages)
+    said = _counted("word", added=words["added"], removed=words["removed"])
+    said += _counted("message", **counts)
+    said += _counted("role", changed=roles)
+    said += _counted("variable", added=variables["added"], removed=variables["removed"], changed=variables["changed"])
+    said += _counted("setting", changed=diff["config"])
+    said += _counted("include", changed=diff["includes"])
+    if not said:
+        return "Only line ends, blanks or signs differ."
+    return f"{', '.join(said)}."
+
+
+def _counted(noun: str, **counts: int | Sequence[Any]) -> list[str]:
+    """What happened to how many; the noun stands with the first alone."""
+    numbers = {did: count if isinstance(count, int) else len(count) for did, count in counts.items()}
+    told: list[str] = []
+    for did, count in numbers.items():
+        if count:
+            told.append(f"{count:,} {did}" if told else f"{count:,} {noun}{'' if count == 1 else 's'} {did}")
+    return told
 
 
 def _many(count: int, noun: str) -> str:

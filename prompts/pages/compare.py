@@ -13,6 +13,7 @@ from prompts.hidden_text import find_hidden
 from prompts.pages import lines
 from prompts.pages.sides import Side, Sides
 from prompts.reading import find_prompt
+from prompts.showing import in_one_line
 
 
 class ComparePage(ProjectPage):
@@ -36,7 +37,7 @@ class ComparePage(ProjectPage):
                 "live": sides.live,
                 "newest": sides.newest,
                 "diff": diff,
-                "summary": summary(diff),
+                "summary": in_one_line(diff),
                 "parts": list(_parts(diff["content"], is_beside=is_beside)),
                 "is_beside": is_beside,
                 "shows_spaces": request.GET.get("spaces") == "shown",
@@ -56,39 +57,6 @@ def _asked(request: HttpRequest, sides: Sides) -> tuple[str, str]:
     to = request.GET.get("to", "") or (ticked[0] if ticked else "latest")
     before = str(max(1, (sides.number(to) or sides.newest + 1) - 1))
     return request.GET.get("from", "") or ("live" if "stable" in sides.live else before), to
-
-
-def summary(diff: Mapping[str, Any]) -> str:
-    """`43 words added, 2 removed, 1 variable added, 1 setting and 1 include changed.`"""
-    if diff["same"]:
-        return "Nothing differs."
-    words, variables = diff["words"], diff["variables"]
-    messages = diff["content"].get("messages", [])
-    counts = {
-        "added": sum(message["op"] == "insert" for message in messages),
-        "removed": sum(message["op"] == "delete" for message in messages),
-        "moved": sum(message["moved"] for message in messages),
-    }
-    roles = sum(message["op"] == "change" and len(set(message["role"].values())) > 1 for message in messages)
-    said = _told("word", added=words["added"], removed=words["removed"])
-    said += _told("message", **counts)
-    said += _told("role", changed=roles)
-    said += _told("variable", added=variables["added"], removed=variables["removed"], changed=variables["changed"])
-    said += _told("setting", changed=diff["config"])
-    said += _told("include", changed=diff["includes"])
-    if not said:
-        return "Only line ends, blanks or signs differ."
-    return f"{', '.join(said)}."
-
-
-def _told(noun: str, **counts: int | Sequence[Any]) -> list[str]:
-    """What happened to how many; the noun stands with the first alone."""
-    numbers = {did: count if isinstance(count, int) else len(count) for did, count in counts.items()}
-    told: list[str] = []
-    for did, count in numbers.items():
-        if count:
-            told.append(f"{count:,} {did}" if told else f"{count:,} {noun}{'' if count == 1 else 's'} {did}")
-    return told
 
 
 def _parts(content: Mapping[str, Any], *, is_beside: bool) -> Iterator[dict[str, Any]]:

@@ -95,7 +95,7 @@ def test_line_ends_blanks_and_equal_versions(demo: Demo) -> None:
     ends = page_of(demo, f"{path}?from=1&to=2")
     assert "carriage return <code>U+000D</code>" in ends
     assert "Only line ends, blanks or signs differ." in ends
-    assert "Nothing differs." in page_of(demo, f"{path}?from=1&to=3")
+    assert "Nothing differs:" in page_of(demo, f"{path}?from=1&to=3")
     assert "added: </span>·<wbr></ins>" in page_of(demo, f"{path}?from=1&to=2&spaces=shown")
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from prompts.diffing import diff_text
 from prompts.pages.lines import Line, beside, folded, inline
+from prompts.pages.tags import words
 
 TEXT = st.lists(
     st.sampled_from(["Be kind.", "Be brief.", "Sign.", "", "a", "\r", "\u200b", "\U000e0041", " "]), max_size=9
@@ -68,3 +69,10 @@ def test_fifteen_thousand_words_take_less_than_half_a_second() -> None:
     folded(inline(segments))
     folded(beside(segments))
     assert time.process_time() - begun < 0.5
+
+
+def test_hidden_characters_are_named_in_place() -> None:
+    html = words(inline(diff_text("Hi there", "Hi\u202e there\U000e0068\U000e0069"))[0])
+    assert "right-to-left override" in html
+    assert "2 hidden tag characters that spell “hi”" in html
+    assert "\u202e" not in html
