@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from evaluations.models import EvaluationRun, EvaluationSet, ModelConnection
+from evaluations.models import EvaluationRule, EvaluationRun, EvaluationSet, ModelConnection
 from events.telling import Named
 
 
@@ -14,6 +14,11 @@ def sets(ids: Collection[int]) -> dict[int, Named]:
 def connections(ids: Collection[int]) -> dict[int, Named]:
     found = ModelConnection.objects.filter(pk__in=ids)
     return {each.pk: Named(each.name, {"connection": each.name, "kind_of_connection": each.kind}) for each in found}
+
+
+def rules(ids: Collection[int]) -> dict[int, Named]:
+    found = EvaluationRule.objects.filter(pk__in=ids).select_related("set", "channel")
+    return {rule.pk: Named(str(rule), {"set": rule.set.name, "channel": rule.channel.name}) for rule in found}
 
 
 def runs(ids: Collection[int]) -> dict[int, Named]:

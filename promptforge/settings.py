@@ -187,12 +187,16 @@ DATABASES["owner"]["TEST"] = {"MIRROR": "default"}
 # --- Promotions: what can hold one back ------------------------------------------------------------------------------
 PROMOTION_CHECKS = [
     "prompts.checks.ReviewCheck",
+    "evaluations.checks.EvaluationCheck",
     "prompts.checks.UpToDateCheck",
     "prompts.checks.VariablesCheck",
     "prompts.checks.HiddenTextCheck",
     "prompts.checks.SecretsCheck",
     "prompts.checks.FreezeCheck",
 ]
+
+# What an app above knows of promotions for a check of a name: a function of ids -> {id: what the check understands}.
+PROMOTION_EVIDENCE = {"evaluation": "evaluations.evidence.of_promotions"}
 
 # --- Celery: rows are the queue, messages are wake-ups --------------------------------------------------------------
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="filesystem://localhost")

@@ -23,6 +23,7 @@ NAMED_BY = {
     "review": "prompts.naming.reviews",
     "set": "evaluations.naming.sets",
     "connection": "evaluations.naming.connections",
+    "rule": "evaluations.naming.rules",
     "run": "evaluations.naming.runs",
 }
 

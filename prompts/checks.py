@@ -65,7 +65,13 @@ class PromotionCheck(Protocol):
         """What is stored when the promotion is opened, renewed or applied; None: nothing is, `answer` computes it."""
 
     def answer(self, standing: Standing) -> Answer:
-        """What it says now; whether the policy requires it is asked elsewhere."""
+        """What it says now; whether it is required is asked elsewhere."""
+
+    def demanded(self, standing: Standing) -> bool:
+        """Whether it is required although the policy does not name it."""
+
+    def acknowledges(self, standing: Standing) -> str:
+        """What an approver may take upon themselves, in a sentence; nothing when there is nothing."""
 
 
 class Line(NamedTuple):
@@ -76,6 +82,26 @@ class Line(NamedTuple):
     conclusion: Conclusion
     summary: str
     refusals: tuple[Verdict, ...]
+
+
+class ToAcknowledge(NamedTuple):
+    """What an approver says besides: the check, what is said with it, and what was found."""
+
+    name: CheckName
+    label: str
+    says: str
+
+
+_ACKNOWLEDGED: Mapping[CheckName, str] = {
+    CheckName.HIDDEN_TEXT: "I have seen the hidden characters, and they may go live",
+    CheckName.EVALUATION: "The evaluation settles nothing; my note says why it may go live",
+}
+
+# What is said of who did.
+TAKEN: Mapping[str, str] = {
+    CheckName.HIDDEN_TEXT: "acknowledged the hidden text",
+    CheckName.EVALUATION: "took the evaluation upon themselves",
+}
 
 
 def passed(summary: str) -> Answer:
@@ -91,11 +117,21 @@ class ComputedCheck:
     def examine(self, promotion: Promotion) -> Answer | None:  # noqa: ARG002
         return None
 
+    def demanded(self, standing: Standing) -> bool:  # noqa: ARG002
+        return True
+
+    def acknowledges(self, standing: Standing) -> str:  # noqa: ARG002
+        return ""
+
 
 class ReviewCheck(ComputedCheck):
     """How many approvals of how many, from which groups, and who asked for changes."""
 
     name = CheckName.REVIEW
+
+    def demanded(self, standing: Standing) -> bool:
+        policy, objections = standing.promotion.policy, standing.counting(Review.Decision.REQUEST_CHANGES)
+        return policy.required_approvals > 0 or bool(policy.review_groups) or bool(objections)
 
     def answer(self, standing: Standing) -> Answer:
         policy, approvals = standing.promotion.policy, standing.counting(Review.Decision.APPROVE)
@@ -162,6 +198,12 @@ class StoredCheck(ABC):
     def examine(self, promotion: Promotion) -> Answer:
         """What the texts of its versions say."""
 
+    def demanded(self, standing: Standing) -> bool:  # noqa: ARG002
+        return False
+
+    def acknowledges(self, standing: Standing) -> str:  # noqa: ARG002
+        return ""
+
     def answer(self, standing: Standing) -> Answer:
         row = standing.stored.get(self.name)
         if row is None:  # it was opened before this check was installed
@@ -214,6 +256,10 @@ class HiddenTextCheck(StoredCheck):
                 f"{first['codepoint']} in {where}, line {first['line']}, column {first['column']}.{spelled}",
             ),
         )
+
+    def acknowledges(self, standing: Standing) -> str:
+        row = standing.stored.get(self.name)
+        return "" if row is None or row.conclusion == Conclusion.PASSED else row.summary
 
     def answer(self, standing: Standing) -> Answer:
         stored = super().answer(standing)
@@ -274,6 +320,12 @@ def lines(standing: Standing) -> list[Line]:
     return [_line(name, standing) for name in CheckName]
 
 
+def to_acknowledge(standing: Standing) -> list[ToAcknowledge]:
+    """What whoever approves has to take upon themselves besides."""
+    found = [(name, installed()[name].acknowledges(standing)) for name in _ACKNOWLEDGED]
+    return [ToAcknowledge(name, _ACKNOWLEDGED[name], says) for name, says in found if says]
+
+
 def missing(standing: Standing, shown: Sequence[Line]) -> list[tuple[CheckName | None, Verdict]]:
     """Everything that keeps an open promotion from being applied, each with the check that says so."""
     if not standing.is_open:
@@ -317,7 +369,7 @@ def with_status(promotions: Any, wanted: str) -> Any:
 
 def _line(name: CheckName, standing: Standing) -> Line:
     channel, check = standing.promotion.channel, installed().get(name)
-    required = _required(name, standing)
+    required = name in standing.promotion.policy.required_checks or (check is not None and check.demanded(standing))
     if name in _OF_THE_MOMENT and not standing.is_open:
         state = standing.promotion.state
         conclusion = Conclusion.PASSED if state == Promotion.State.APPLIED else Conclusion.NOT_REQUIRED
@@ -332,15 +384,6 @@ def _line(name: CheckName, standing: Standing) -> Line:
     if answer.refusals and not required:
         return Line(name, required, Conclusion.ADVICE, answer.summary, ())
     return Line(name, required, answer.conclusion, answer.summary, answer.refusals if standing.is_open else ())
-
-
-def _required(name: CheckName, standing: Standing) -> bool:
-    """What every promotion needs, and what the policy demands by name."""
-    if name == CheckName.REVIEW:
-        policy = standing.promotion.policy
-        objections = standing.counting(Review.Decision.REQUEST_CHANGES)
-        return policy.required_approvals > 0 or bool(policy.review_groups) or bool(objections)
-    return name in (CheckName.UP_TO_DATE, CheckName.FREEZE) or name in standing.promotion.policy.required_checks
 
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five")

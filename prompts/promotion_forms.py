@@ -17,9 +17,9 @@ from prompts.actions.promotions import apply_promotion, open_promotion, reject, 
 from prompts.actions.releases import ratify
 from prompts.actions.reviews import dismiss_review, may_approve, review, sight
 from prompts.actions.schedules import schedule, unschedule
+from prompts.checks import to_acknowledge
 from prompts.forms import Written
-from prompts.models import Channel, Check, Head, Promotion, PromptVersion, Release, Review
-from prompts.models.channels import CheckName
+from prompts.models import Channel, Head, Promotion, PromptVersion, Release, Review
 from prompts.shapes import digest_text
 from prompts.showing import Changes, changes, named
 from prompts.standing import Standing, standing
@@ -111,17 +111,18 @@ class ReviewForm(AboutPromptForm):
     decides = True
     decision = forms.ChoiceField(choices=Review.Decision.choices, widget=forms.RadioSelect)
     body = Written(label="Note", rows=5, required=False, max_length=10_000)
-    acknowledged = forms.BooleanField(required=False, label="I have seen the hidden characters, and they may go live")
+    acknowledged = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
     diff_digest = forms.CharField(required=False, widget=forms.HiddenInput)
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        found = self.now.stored.get(CheckName.HIDDEN_TEXT)
-        if found is not None and found.conclusion == Check.Conclusion.PASSED:
+        field: Any = self.fields["acknowledged"]
+        if asked := to_acknowledge(self.now):
+            field.choices = [(each.name.value, each.label) for each in asked]
+            field.help_text = named(" ".join(each.says for each in asked))
+        else:
             del self.fields["acknowledged"]
-        elif found is not None:
-            self.fields["acknowledged"].help_text = named(found.summary)
         self.initial = {"diff_digest": digest_text(self.row.diff_digest), "seen": self._sight}
         self._offer_decisions()
 
@@ -173,7 +174,7 @@ class ReviewForm(AboutPromptForm):
             decision=asked["decision"],
             body=asked["body"],
             diff_digest=asked["diff_digest"],
-            acknowledged=[CheckName.HIDDEN_TEXT.value] if asked.get("acknowledged") else [],
+            acknowledged=asked.get("acknowledged", ()),
             seen=asked["seen"],
         )
         said = {

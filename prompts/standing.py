@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import BooleanField, F, Func, Value
+from django.utils.module_loading import import_string
 
 from accounts.models import Membership
 from accounts.roles import Permission
@@ -46,8 +48,8 @@ class Cast:
 class Standing:
     """One promotion and the rows around it, as of `now`.
 
-    `stored` holds the newest stored check of each name, `roles` the reviewers' roles, `schedule` the one that
-    will be carried out, `release_id` the release that applied it.
+    `stored` holds the newest stored check of each name, `evidence` what apps above know for a check of a name, `roles`
+    the reviewers' roles, `schedule` the one that will be carried out, `release_id` the release that applied it.
     """
 
     promotion: Promotion
@@ -59,6 +61,7 @@ class Standing:
     schedule: Schedule | None
     release_id: int | None
     now: datetime
+    evidence: dict[str, Any]
 
     @property
     def is_open(self) -> bool:
@@ -144,6 +147,7 @@ def standings(promotions: Iterable[Promotion]) -> list[Standing]:
         freezes[freeze.channel_id].append(freeze)
     roles = _roles(found, {review.reviewer_id for given in reviews.values() for review in given})
     releases = dict(Release.objects.filter(promotion__in=ids).values_list("promotion_id", "pk"))
+    evidence = {name: import_string(path)(ids) for name, path in settings.PROMOTION_EVIDENCE.items()} if ids else {}
     now = database_now()
     return [
         Standing(
@@ -156,6 +160,7 @@ def standings(promotions: Iterable[Promotion]) -> list[Standing]:
             schedule=schedules.get(pk),
             release_id=releases.get(pk),
             now=now,
+            evidence={name: of.get(pk) for name, of in evidence.items()},
         )
         for pk in ids
     ]

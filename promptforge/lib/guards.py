@@ -12,6 +12,7 @@ FILES = (
     "prompts/sql/checks.sql",
     "prompts/sql/promotions.sql",
     "evaluations/sql/guards.sql",
+    "evaluations/sql/gate.sql",
     "delivery/sql/guards.sql",
 )
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ from accounts.policies import Principal
 from accounts.roles import Permission
 from events.actions import record
 from events.kinds import EventKind
-from promptforge.lib.errors import DomainError, shorten
+from promptforge.lib.errors import DomainError, shorten, wrong
 from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import Verdict, denied, require
 from prompts.actions.promotions import locked_promotion
@@ -20,6 +20,8 @@ from prompts.shapes import digest_text
 from prompts.standing import Standing, standing
 
 Decision = Review.Decision
+# What a reviewer may take upon themselves, in writing where it is the evaluation.
+ACKNOWLEDGEABLE = (CheckName.HIDDEN_TEXT, CheckName.EVALUATION)
 
 
 def review(
@@ -39,8 +41,11 @@ def review(
     if by.key is not None:
         raise DomainError("forbidden", "A key never reviews: a person decides, signed in.")
     require(by.may(Permission.READ if decision == Decision.COMMENT else Permission.REVIEW, promotion.prompt))
-    if unknown := [name for name in acknowledged if name != CheckName.HIDDEN_TEXT]:
-        raise DomainError("bad_value", f"{shorten(unknown[0])} cannot be acknowledged; {CheckName.HIDDEN_TEXT} can.")
+    if unknown := [name for name in acknowledged if name not in ACKNOWLEDGEABLE]:
+        known = " and ".join(ACKNOWLEDGEABLE)
+        raise DomainError("bad_value", f"{shorten(unknown[0])} cannot be acknowledged; {known} can.")
+    if CheckName.EVALUATION in acknowledged and not body.strip():
+        raise wrong("body", "Say why it may go live although the evaluation settles nothing.", "reason_required")
     with refusals(), transaction.atomic():
         if decision == Decision.APPROVE:
             require(may_approve(by, promotion))

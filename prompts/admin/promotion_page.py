@@ -11,7 +11,7 @@ from accounts.models import User
 from accounts.policies import Principal
 from events.admin.seen import Tool, list_of, page_of
 from prompts.actions.reviews import contributors, may_approve
-from prompts.checks import Line, missing, status
+from prompts.checks import TAKEN, Line, missing, status
 from prompts.models import Promotion, Review
 from prompts.models.channels import CheckName
 from prompts.promotion_forms import DismissForm
@@ -136,8 +136,7 @@ def _conversation(now: Standing, by: Principal) -> Iterator[Said]:
     for cast in now.casts:
         review = cast.review
         shape, word = DECISIONS[Review.Decision(review.decision)]
-        if CheckName.HIDDEN_TEXT in review.acknowledged:
-            word += " and acknowledged the hidden text"
+        word += "".join(f" and {TAKEN[name]}" for name in review.acknowledged if name in TAKEN)
         decides = review.decision != Review.Decision.COMMENT
         dismiss = may_dismiss and decides and not hasattr(review, "dismissal")
         yield Said(

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from promptforge.lib.page_tags import WORDS, first_name, said
-from prompts.checks import Line, missing
+from prompts.checks import TAKEN, Line, missing
 from prompts.links import check_url
 from prompts.models import Check, Promotion, Review
 from prompts.models.channels import CheckName
@@ -150,7 +150,7 @@ def conversation(now: Standing) -> Iterator[Said]:
         shape, word = _DECISIONS[Review.Decision(review.decision)]
         decides = review.decision != Review.Decision.COMMENT
         aside = cast.why_not if decides and cast.why_not else ""
-        seen = "acknowledged the hidden text" if CheckName.HIDDEN_TEXT in review.acknowledged else ""
+        seen = " and ".join(TAKEN[name] for name in review.acknowledged if name in TAKEN)
         yield Said(
             who=review.reviewer,
             at=review.at,
@@ -230,6 +230,7 @@ _LEFT = {
     "hidden_text": "Hidden text waits to be seen",
     "secrets": "Something looks like a secret",
     "evaluation_not_passed": "The evaluation has not passed",
+    "evidence_expired": "The evaluation is too old",
     "canary_required": "A canary is missing",
     "freeze": "A freeze is on",
     "expired": "It is too old",

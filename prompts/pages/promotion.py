@@ -17,10 +17,9 @@ from prompts.actions.promotions import apply_promotion, reject, renew, withdraw
 from prompts.actions.releases import break_glass
 from prompts.actions.reviews import contributors, dismiss_review, may_approve, review, sight
 from prompts.actions.schedules import schedule, unschedule
-from prompts.checks import lines, missing, status
+from prompts.checks import lines, missing, status, to_acknowledge
 from prompts.links import promotion_url
-from prompts.models import Check, Promotion, Release, Review
-from prompts.models.channels import CheckName
+from prompts.models import Promotion, Release, Review
 from prompts.models.releases import ReleaseKind
 from prompts.pages import past
 from prompts.pages.differences import differences
@@ -94,9 +93,8 @@ class PromotionPage(ProjectPage):
         }
 
     def _review_form(self, now: Standing, may: Mapping[str, bool]) -> dict[str, Any]:
-        """What the person may decide, and why not more; whether there is hidden text to acknowledge."""
+        """What the person may decide, and why not more; what is to be acknowledged."""
         verdict = may_approve(self.principal, now.promotion) if now.is_open else None
-        hidden = now.stored.get(CheckName.HIDDEN_TEXT)
         own = [
             cast.review.decision for cast in now.casts if cast.counts and cast.review.reviewer == self.principal.user
         ]
@@ -104,7 +102,8 @@ class PromotionPage(ProjectPage):
             "can_approve": verdict is not None and verdict.allowed,
             "can_object": now.is_open and may["review"],
             "why_not": verdict.sentence if verdict is not None and may["review"] and not verdict.allowed else "",
-            "hidden": hidden.summary if hidden is not None and hidden.conclusion != Check.Conclusion.PASSED else "",
+            "to_acknowledge": to_acknowledge(now),
+            "acknowledged": self.typed.getlist("acknowledged"),
             "diff_digest": digest_text(now.promotion.diff_digest),
             "seen": sight(now, self.principal.user),
             "decided": own[-1] if own else "",
@@ -151,7 +150,7 @@ class PromotionPage(ProjectPage):
             decision=decision,
             body=sent.get("body", ""),
             diff_digest=sent.get("diff_digest"),
-            acknowledged=[CheckName.HIDDEN_TEXT.value] if sent.get("acknowledged") else [],
+            acknowledged=sent.getlist("acknowledged"),
             seen=sent.get("seen"),
         )
         return self._back(promotion, *_SAID[Decision(given.decision)])

@@ -164,7 +164,7 @@ BEGIN
     END IF;
     -- [end]
     -- [check_has_owner]
-    -- Review, up-to-date and freeze are computed and never stored; evaluation and canary have no owner yet.
+    -- Review, evaluation, up-to-date and freeze are computed and never stored; canary has no owner yet.
     IF NEW.name NOT IN ('variables', 'hidden-text', 'secrets') THEN
         PERFORM public.promptforge_refuse('check_has_owner', format('Nothing that is installed answers the check %s.', NEW.name));
     END IF;
@@ -263,7 +263,7 @@ BEGIN
     -- [end]
     -- [promotion_checks]
     SELECT name INTO missing FROM unnest(policy.required_checks) name
-    WHERE name <> 'up-to-date' AND NOT EXISTS (
+    WHERE name NOT IN ('up-to-date', 'evaluation') AND NOT EXISTS (
         SELECT FROM (SELECT c.* FROM public.prompts_check c WHERE c.promotion_id = promotion.id AND c.name = name.name ORDER BY c.id DESC LIMIT 1) newest
         WHERE newest.at > moment - make_interval(days => policy.evidence_ttl_days)
           AND (newest.conclusion = 'passed' OR (newest.name = 'hidden-text' AND policy.required_approvals > 0

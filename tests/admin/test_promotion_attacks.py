@@ -278,7 +278,7 @@ def test_hidden_text_is_acknowledged_by_a_box_that_nobody_ticked(careful_team: T
     )
     ben.does(promotion, "review", decision="approve")
     assert "Ben must acknowledge hidden-text when approving." in cleo.is_refused(promotion, "apply")[0]
-    ben.does(promotion, "review", decision="approve", acknowledged="on")
+    ben.does(promotion, "review", decision="approve", acknowledged="hidden-text")
     assert "Acknowledged by every approver." in cleo.read(promotion)
     cleo.does(promotion, "apply")
 

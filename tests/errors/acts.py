@@ -21,6 +21,7 @@ from django.utils import timezone
 from accounts.models import ApiKey, Membership, Project, User, WriteBucket
 from accounts.policies import Principal
 from delivery.api import views
+from evaluations.models import EvaluationRule
 from promptforge.lib.ids import encode
 from promptforge.lib.json import canonical_json
 from promptforge.lib.refusals import refusals
@@ -37,7 +38,8 @@ from prompts.reading import find_version
 from prompts.shapes import digest_text
 from tests.api.conftest import Caller, release
 from tests.api.people import BACKEND, person, signed_in
-from tests.guards.attacks import apply, open_promotion, review
+from tests.evaluations.rows import fill, finish, new_connection, new_run, new_set
+from tests.guards.attacks import apply, let_time_pass, open_promotion, review
 from tests.personas import Team
 from tests.races.conftest import process
 
@@ -236,6 +238,18 @@ def lacking(policy: dict[str, Any], *then: Callable[[Scene, Promotion], Any], co
 def ask_for_changes(scene: Scene, promotion: Promotion) -> None:
     digest = digest_text(promotion.diff_digest)
     decide(by=scene.team.ben, promotion=promotion, decision="request_changes", body="No.", diff_digest=digest)
+
+
+def evaluated_long_ago(scene: Scene, promotion: Promotion) -> None:
+    team, prompt = scene.team, promotion.prompt
+    core, connection = new_set(team, prompt), new_connection(team)
+    EvaluationRule.objects.create(
+        channel=promotion.channel, set=core, connection=connection, margin=0.1, created_by=team.cleo.user
+    )
+    run = new_run(team, core, prompt, candidate=promotion.version, baseline=None, connection=connection)
+    fill(run)
+    finish(run, delta=None)
+    let_time_pass(days=2)
 
 
 def protect(scene: Scene, promotion: Promotion) -> None:
@@ -473,6 +487,7 @@ ACTS: dict[str, Arranged] = {
     "canary_required": lacking({"required_checks": ["canary"]}),
     "changes_requested": lacking({"required_approvals": 1}, ask_for_changes),
     "evaluation_not_passed": lacking({"required_checks": ["evaluation"]}),
+    "evidence_expired": lacking({"evidence_ttl_days": 1}, evaluated_long_ago),
     "expired": expired,
     "freeze": lacking({}, freeze),
     "hidden_text": lacking({"required_checks": ["hidden-text"]}, content="Hello\u202e"),

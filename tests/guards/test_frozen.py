@@ -17,7 +17,7 @@ from django.utils import timezone
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from accounts.models import BreakGlassGrant, Project, User
-from evaluations.models import Budget
+from evaluations.models import Budget, EvaluationRule
 from events.models import Delivery, DeliveryAttempt, Event, WebhookEndpoint
 from promptforge.lib import database, guards
 from promptforge.lib.cluster import ADMIN
@@ -105,6 +105,9 @@ def evaluated(team: Team, prompt: Prompt) -> None:
     connection = new_connection(team)
     connection.save()
     Budget.objects.create(project=team.project)
+    EvaluationRule.objects.create(
+        channel=team.stable, set=core, connection=connection, margin=0.1, created_by=team.cleo.user
+    )
     label(team, fill(new_run(team, core, prompt, connection=connection))[0])
 
 

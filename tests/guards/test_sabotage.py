@@ -30,6 +30,7 @@ class Entry(NamedTuple):
 ACCOUNTS, EVENTS, FROZEN = "test_accounts.py::", "test_events.py::", "test_frozen.py::"
 LEDGER, PROMOTIONS = "test_heads_and_ledger.py::", "test_policies_and_promotions.py::"
 VERSIONS, BYPASSES = "test_versions.py::", "test_bypasses.py::"
+GATE = "test_gate.py::"
 OBSERVATIONS, EVALUATIONS = "test_observations.py::", "test_evaluations.py::"
 
 RULES = {
@@ -131,6 +132,13 @@ RULES = {
     "cell_starts_empty": Entry(EVALUATIONS + "test_a_cell_begins_without_an_answer"),
     "cell_kept": Entry(EVALUATIONS + "test_what_was_answered_stays[score]"),
     "cell_in_order": Entry(EVALUATIONS + "test_a_cell_is_taken_before_it_is_answered[forged0]"),
+    "evaluation_has_rule": Entry(GATE + "test_a_demanded_evaluation_without_a_rule_is_failed"),
+    "evaluation_passed": Entry(GATE + "test_nothing_goes_live_unevaluated"),
+    "rule_of_project": Entry(GATE + "test_a_rule_joins_things_of_one_project[prompt]"),
+    "rule_right": Entry(GATE + "test_a_rule_is_made_by_who_may[noor]"),
+    "rule_kept": Entry(GATE + "test_a_rule_is_not_weakened[forged0]"),
+    "rule_removal_right": Entry(GATE + "test_who_may_not_change_the_channel_asks_for_no_removal[ada]"),
+    "rule_removed_by_two": Entry(GATE + "test_a_rule_of_a_protected_channel_takes_two_to_remove[alone]"),
 }
 
 # Triggers that refuse by a rule of their function, or derive what the test misses; the walls follow below.
@@ -189,6 +197,9 @@ TRIGGERS = {
     "run_update": Entry(EVALUATIONS + "test_calls_are_counted_and_not_taken_back"),
     "cell_insert": Entry(EVALUATIONS + "test_a_cell_begins_without_an_answer"),
     "cell_update": Entry(EVALUATIONS + "test_what_was_answered_stays[score]"),
+    "release_measured": Entry(GATE + "test_only_a_pass_passes[FAIL]"),
+    "rule_insert": Entry(GATE + "test_a_rule_is_made_by_who_may[ada]"),
+    "rule_update": Entry(GATE + "test_a_rule_is_not_weakened[forged1]"),
 }
 
 # Walls: one attack a kind, aimed at each table alone.

@@ -240,7 +240,7 @@ def test_python_and_the_database_find_the_same_callers_broken(careful_team: Team
     assert value("SELECT public.promptforge_breaks_callers(NULL, %s)", [versions[0].pk]) is False
 
 
-@pytest.mark.parametrize("name", ["evaluation", "canary"])
+@pytest.mark.parametrize("name", ["canary"])
 def test_a_required_check_without_an_owner_fails(careful_team: Team, name: str) -> None:
     set_policy(careful_team, required_checks=[name])
     promotion = approved(careful_team, careful_team.prompt(), 1)

@@ -6,9 +6,8 @@ from typing import Any
 from accounts.management.project_command import ProjectCommand
 from promptforge.lib.errors import DomainError
 from prompts.actions.promotions import open_promotion
-from prompts.actions.reviews import review
+from prompts.actions.reviews import ACKNOWLEDGEABLE, review
 from prompts.models import Promotion, Review
-from prompts.models.channels import CheckName
 from prompts.reading import find_channel, find_prompt, resolve
 from prompts.selectors import parse_reference
 from prompts.shapes import digest_text, promotion_shape
@@ -28,7 +27,7 @@ class Command(ProjectCommand):
         parser.add_argument("--note", default="", help="open: more about it.")
         parser.add_argument("--decision", choices=Review.Decision.values, default="comment", help="review.")
         parser.add_argument("--body", default="", help="review: what to say.")
-        parser.add_argument("--acknowledge", action="append", choices=[CheckName.HIDDEN_TEXT.value], help="review.")
+        parser.add_argument("--acknowledge", action="append", choices=ACKNOWLEDGEABLE, help="review.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         project = self.project(options)

@@ -1,0 +1,86 @@
+"""What evaluations say of promotions, as the guards judge it: for a page of promotions in a fixed number of queries."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from evaluations.models import EvaluationRun
+
+# For each promotion and each rule that stands for it: what the newest evidence comes to, that run, and the newest that
+# is under way. The functions are those that the guard of releases asks.
+_EVIDENCE = """
+    SELECT p.id, u.id, s.name,
+        public.promptforge_rule_outcome(u.id, p.version_id, p.base_version_id,
+            public.promptforge_now() - make_interval(days => y.evidence_ttl_days)),
+        newest.id, newest.verdict, newest.outcome, newest.finished_at, going.id, going.status, going.pause_reason,
+        (SELECT count(*) FROM public.promptforge_evidence(u.id, p.version_id, p.base_version_id) e
+            WHERE e.outcome = 'FAIL'),
+        public.promptforge_vouched(p.id, y.required_approvals)
+    FROM public.prompts_promotion p
+    JOIN public.prompts_channelpolicy y ON y.id = p.policy_id
+    CROSS JOIN LATERAL public.promptforge_rules(p.channel_id, p.prompt_id) u
+    JOIN public.evaluations_evaluationset s ON s.id = u.set_id
+    LEFT JOIN LATERAL (
+        SELECT * FROM public.promptforge_evidence(u.id, p.version_id, p.base_version_id) e ORDER BY e.id DESC LIMIT 1
+    ) newest ON true
+    LEFT JOIN LATERAL (
+        SELECT r.id, r.status, r.pause_reason FROM public.evaluations_evaluationrun r
+        JOIN public.evaluations_setrevision v ON v.id = r.set_revision_id
+        WHERE r.candidate_id = p.version_id AND r.baseline_id IS NOT DISTINCT FROM p.base_version_id
+          AND v.set_id = s.id AND v.number = s.revision
+          AND r.connection_id = u.connection_id AND r.judge_id IS NOT DISTINCT FROM u.judge_id
+          AND r.status IN ('queued', 'running', 'paused') ORDER BY r.id DESC LIMIT 1
+    ) going ON true
+    WHERE p.id = ANY (%s) ORDER BY p.id, u.id
+"""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What there is for one rule: `outcome` is what it comes to, EXPIRED included; `fails`, how often it failed."""
+
+    rule_id: int
+    set_name: str
+    outcome: str | None
+    run_id: int | None
+    sentence: str
+    run_outcome: str
+    finished_at: datetime | None
+    going_id: int | None
+    going: str | None
+    pause_reason: str
+    fails: int
+    vouched: bool
+
+
+def of_promotions(ids: Collection[int]) -> dict[int, list[Evidence]]:
+    """The evidence for each rule of each of these promotions."""
+    found: dict[int, list[Evidence]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(_EVIDENCE, [list(ids)])
+        for pk, rule, name, outcome, run, verdict, said, ended, going, status, why, fails, vouched in cursor.fetchall():
+            told = _sentence(verdict)
+            found[pk].append(
+                Evidence(
+                    rule, name, outcome, run, told, said or "", ended, going, status, why or "", fails, bool(vouched)
+                )
+            )
+    return found
+
+
+def _sentence(verdict: str | None) -> str:
+    told: dict[str, Any] | None = json.loads(verdict or "null")
+    return str(told.get("sentence", "")) if told else ""
+
+
+def run_of(promotion_id: int) -> EvaluationRun | None:
+    """The run that a promotion's page shows: the one under way, else the newest that counts."""
+    for each in of_promotions([promotion_id]).get(promotion_id, []):
+        if (pk := each.going_id or each.run_id) is not None:
+            return EvaluationRun.objects.get(pk=pk)
+    return None
