@@ -52,7 +52,7 @@ class EventKind(models.TextChoices):
     CONNECTION_TESTED = "connection.tested"
     CONNECTION_REMOVED = "connection.removed"
     RULE_ADDED = "rule.added"
-    RULE_REMOVAL_ASKED = "rule.removal_asked"
+    RULE_QUESTIONED = "rule.questioned"
     RULE_REMOVED = "rule.removed"
     BUDGET_CHANGED = "budget.changed"
     RUN_STARTED = "run.started"

@@ -73,7 +73,7 @@ _DONE = {
     EventKind.CONNECTION_TESTED: "{actor} tested the model connection {subject}",
     EventKind.CONNECTION_REMOVED: "{actor} removed the model connection {subject}",
     EventKind.RULE_ADDED: "{actor} made a gate rule: {subject} must pass",
-    EventKind.RULE_REMOVAL_ASKED: "{actor} asks to take the gate rule {subject} away",
+    EventKind.RULE_QUESTIONED: "{actor} asks to take the gate rule {subject} away",
     EventKind.RULE_REMOVED: "{actor} took the gate rule {subject} away",
     EventKind.BUDGET_CHANGED: "{actor} changed what evaluations may cost in a day",
     EventKind.RUN_STARTED: "{actor} started the evaluation of {subject}",

@@ -59,7 +59,7 @@ def remove_rule(*, by: Principal, rule: EvaluationRule) -> EvaluationRule:
             return locked
         assert locked.channel.policy is not None
         if locked.channel.policy.protects:
-            return _update(by, locked, EventKind.RULE_REMOVAL_ASKED, removal_asked_by=by.user)
+            return _update(by, locked, EventKind.RULE_QUESTIONED, removal_asked_by=by.user)
         return _update(by, locked, EventKind.RULE_REMOVED, removed_by=by.user)
 
 

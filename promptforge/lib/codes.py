@@ -218,11 +218,11 @@ CODES: Mapping[str, Code] = {
     "changes_requested": Code(
         409, "A reviewer asked for changes", "Answer the reviewer, or save a version that does what was asked."
     ),
-    "evidence_expired": Code(
-        409, "The evaluation is too old", "Run the evaluation again: the model may answer otherwise by now."
-    ),
     "evaluation_not_passed": Code(
         409, "The evaluation has not passed", "Run the evaluation on this version until it passes."
+    ),
+    "evidence_expired": Code(
+        409, "The evaluation is too old", "Run the evaluation again: the model may answer otherwise by now."
     ),
     "expired": Code(409, "The promotion is too old", "Open a new promotion of the version."),
     "freeze": Code(409, "The channel is frozen", "Wait until the window ends, or have it lifted."),

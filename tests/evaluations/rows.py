@@ -47,8 +47,8 @@ def new_run(team: Team, owner: EvaluationSet, prompt: Prompt, **fields: Any) -> 
     connection = fields.pop("connection", None) or new_connection(team)
     row = {
         "project": team.project,
-        "candidate": team.version(prompt, 2),
-        "baseline": team.version(prompt, 1),
+        "candidate": fields.pop("candidate", None) or team.version(prompt, 2),
+        "baseline": fields.pop("baseline") if "baseline" in fields else team.version(prompt, 1),
         "set_revision": owner.revisions.latest("number"),
         "set_digest": b"",
         "connection": connection,
