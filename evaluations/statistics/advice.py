@@ -24,8 +24,6 @@ class Need:
 def advise(open_claims: Sequence[Claim], pairs: Sequence[Pair], repeats: int, plan: Plan) -> str:
     """Of all claims that are open, what the one needs that needs most: as the numbers stand, so about."""
     needs = [need_of(claim, pairs, repeats, plan) for claim in open_claims]
-    if not needs:
-        return ""
     most, cases = max(need.repeats for need in needs), max(need.cases for need in needs)
     if cases == math.inf:
         return "It leans towards too much worse. More repeats will not make it pass."

@@ -40,12 +40,15 @@ def screened(evidence: Evidence, plan: Plan) -> Screen:
 
 
 def case_guardrail(screen: Screen, evidence: Evidence, plan: Plan) -> Guardrail:
-    """Single broken cases: Fisher's exact test on fresh answers, Holm over the suspects, critical ones apart."""
+    """Single broken cases: Fisher's exact test on fresh answers, Holm over the suspects.
+
+    Critical ones stand apart, with half of alpha for each side, so that many other suspects do not shield them.
+    """
     tried = [case for case in screen.worse if _enough(case, evidence, plan)]
     broken: list[CaseEvidence] = []
     for critical in (True, False):
         family = [case for case in tried if case.critical is critical]
-        fallen = holm([_chance(case, plan) for case in family], plan.alpha)
+        fallen = holm([_chance(case, plan) for case in family], plan.alpha / 2)
         broken += [case for case, fell in zip(family, fallen, strict=True) if fell]
     untold = [case for case in screen.worse if case not in tried]
     outcome: Outcome = "FAIL" if broken else "INCONCLUSIVE" if untold else "PASS"

@@ -84,7 +84,9 @@ def _verdict(
         guardrails += (*invariant_guardrails(screen, evidence, plan), case_guardrail(screen, evidence, plan))
     outcome, sentence = _summary(evidence, plan, claims["score"], outcomes["score"], candidate, baseline, guardrails)
     still_open = [claims[name] for name, settled in outcomes.items() if settled == "INCONCLUSIVE"]
-    advice = "" if outcome == "FAIL" else advise(still_open, pairs_of_scores(evidence, plan), plan.looks[look], plan)
+    advice = ""
+    if still_open and outcome == "INCONCLUSIVE":
+        advice = advise(still_open, pairs_of_scores(evidence, plan), plan.looks[look], plan)
     low, high = claims["score"].harm.interval(plan.level)
     return Verdict(
         outcome,
@@ -144,13 +146,13 @@ def _guardrails(
 
 
 def _refused(evidence: Evidence, arm: Arm) -> float:
-    return mean([float(sample.refused) for case in evidence.cases for sample in case.of(arm)])
+    return mean([sample.refused for case in evidence.cases for sample in case.of(arm)])
 
 
 def _rates(evidence: Evidence, arm: Arm) -> Rates:
     return Rates(
         overall([mean([sample.score for sample in case.of(arm)]) for case in evidence.cases]),
-        overall([float(all(sample.passed for sample in case.of(arm))) for case in evidence.cases]),
+        overall([all([sample.passed for sample in case.of(arm)]) for case in evidence.cases]),  # noqa: C419 - half the time
     )
 
 

@@ -8,13 +8,14 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from random import Random
 
 from evaluations.statistics import CaseEvidence, Confirm, Continue, Evidence, Plan, Sample, Verdict, decide
 
 SOLID, FLAKY, HARD = 0.98, 0.75, 0.30
 REFUSES, BREAKS_FORMAT = 0.005, 0.0005
-_POOL = 20_000
+_POOL = 4_000
 
 
 def usual_mix(cases: int) -> list[float]:
@@ -27,7 +28,9 @@ def lowered(rates: Sequence[float], points: float) -> list[float]:
     return [max(0.0, rate - points / 100) for rate in rates]
 
 
-def _samples(random: Random, passed: bool, longer: float, refuses: float, breaks: float) -> list[Sample]:
+@cache
+def _samples(passed: bool, longer: float, refuses: float, breaks: float) -> list[Sample]:
+    random = Random(f"{passed} {longer} {refuses} {breaks}")
     features = [{f"feature {number}": random.gauss() for number in range(16)} for _ in range(500)]
     found = []
     for _ in range(_POOL):
@@ -47,8 +50,7 @@ class Arm:
     breaks: float = BREAKS_FORMAT
 
     def __post_init__(self) -> None:
-        random = Random(f"{self.longer} {self.refuses} {self.breaks}")
-        self._pools = [_samples(random, passed, self.longer, self.refuses, self.breaks) for passed in (False, True)]
+        self._pools = [_samples(passed, self.longer, self.refuses, self.breaks) for passed in (False, True)]
 
     def draw(self, random: Random, case: int, repeats: int) -> tuple[Sample, ...]:
         draw, rate, (failed, passed) = random.random, self.rates[case], self._pools
