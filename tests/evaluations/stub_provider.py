@@ -65,7 +65,10 @@ class Provider:
         new.replace(self.folder / "behaviour.json")
 
     def calls(self) -> list[dict[str, Any]]:
-        """Every call that arrived, in order: `number`, `kind`, `model`, `messages`, `seed`, `key`, `body`, `at`."""
+        """Every call that arrived, in order.
+
+        `number`, `kind`, `model`, `messages`, `seed`, `key`, `body`, `path`, `at`, and the port that it came `from`.
+        """
         return [entry for entry in self._log() if entry["what"] == "arrived"]
 
     def answered(self) -> list[dict[str, Any]]:
@@ -169,7 +172,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         asked = READERS[kind](body, self.path)
         key = next((self.headers[name] for name in KEY_HEADERS if self.headers[name]), "").removeprefix("Bearer ")
-        number = self.server.note(what="arrived", kind=kind, path=self.path, key=key, body=body, **asked)
+        number = self.server.note(
+            what="arrived", kind=kind, path=self.path, key=key, body=body, **asked, **{"from": self.client_address[1]}
+        )
         told = self.server.behaviour()
         fault = told.get("fault") if _applies(told, number, asked["messages"]) else None
         text = _text(told, asked)
