@@ -238,6 +238,11 @@ CODES: Mapping[str, Code] = {
     "variables": Code(409, "Callers would break", "Keep the variables that callers send, or give new ones a default."),
     # 422: understood, and not acceptable
     "bad_policy": Code(422, "Not a channel policy", "Mend each field that `errors` points at; docs/api.md lists them."),
+    "bad_criterion": Code(
+        422,
+        "Not a usable criterion",
+        "Mend each criterion that `errors` points at; docs/evaluation-sets.md lists them.",
+    ),
     "bad_role": Code(422, "Not a message role", "Use a role that `detail` lists."),
     "bad_type": Code(422, "Not a prompt type", "Use `text` or `chat`."),
     "bad_url": Code(
