@@ -240,6 +240,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": SWEEP_SECONDS,
         "options": {"expires": SWEEP_SECONDS},
     },
+    "work on evaluation runs": {
+        "task": "evaluations.tasks.work",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
+    "forget old answers of models": {"task": "evaluations.tasks.forget_old_answers", "schedule": 3600.0},
 }
 CHECKPOINT_FILE = VAR / "checkpoints.jsonl"
 

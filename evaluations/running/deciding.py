@@ -20,19 +20,19 @@ from evaluations.running.taking import open_cells
 _ENDED = [Cell.State.DONE, Cell.State.UNSCORED]
 
 
-def advance(facts: Facts) -> None:
-    """Take a run one step further, if it waits for that. The decision is computed with no transaction open."""
+def advance(facts: Facts) -> bool:
+    """Take a run one step further, if it waits for that; the decision is computed with no transaction open."""
     from evaluations.statistics import Confirm, Continue, decide
 
     run = read_run(facts.run_id)
     if run.status not in (EvaluationRun.Status.QUEUED, EvaluationRun.Status.RUNNING) or open_cells(run.pk):
-        return
+        return False
     cells = list(Cell.objects.filter(run=run, state__in=_ENDED).order_by("position"))
     found = decide(evidence_of(facts, run, cells), facts.plan, run.look)
     with transaction.atomic():
         held = EvaluationRun.objects.select_for_update(no_key=True).get(pk=run.pk)
         if held.status != run.status or held.look != run.look or Cell.objects.filter(run=run).count() != len(cells):
-            return  # somebody else took the step
+            return True  # somebody else took the step
         if isinstance(found, Continue):
             insert_repeats(run, facts.cases.values(), facts.plan.looks[run.look], found.repeats)
             EvaluationRun.objects.filter(pk=run.pk).update(look=run.look + 1)
@@ -40,6 +40,7 @@ def advance(facts: Facts) -> None:
             insert_confirming(run, [case for case in facts.cases.values() if case.key in found.cases])
         else:
             finish_run(run, found.outcome, told(found, held, cells))
+    return True
 
 
 def give_up(run_id: int, sentence: str) -> None:

@@ -4,9 +4,10 @@ Rows are the queue. Threads touch no database, and no transaction is open while 
 the calls on their way: their cells are due again when the lease has run out.
 """
 
-import logging
 import time
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 
 from django.db import connection
 
@@ -20,11 +21,10 @@ from evaluations.running.stopping import is_stopping
 from evaluations.running.taking import take
 from events.fence import is_fenced
 
-log = logging.getLogger("promptforge.evaluations")
-
 THREADS = 200
 TURN = 20.0  # seconds after which a worker begins nothing more, so that other tasks get their turn
 GRACE = 6.0  # seconds that calls on their way are waited for when the worker is told to end
+_LOCK = 20555
 PAUSE = 0.2  # seconds between two looks at the database while calls are under way
 
 
@@ -64,9 +64,7 @@ class Engine:
         moved = False
         for run_id in self._open_runs():
             facts = self._facts_of(run_id)
-            before = self._standing(run_id)
-            score_waiting(facts)
-            advance(facts)
+            stepped = bool(score_waiting(facts)) | advance(facts)
             taken = take(facts, THREADS - len(self.flying))
             for call, completion in taken.served:
                 serve(facts, call, completion)
@@ -78,7 +76,7 @@ class Engine:
                 pause_run(run_id, taken.pause)
             if taken.spent and not self._flies(run_id):
                 give_up(run_id, taken.spent)
-            moved = moved or bool(taken.calls or taken.served) or self._standing(run_id) != before
+            moved = moved or stepped or bool(taken.calls or taken.served)
         return moved
 
     def _collect(self, seconds: float) -> None:
@@ -111,17 +109,22 @@ class Engine:
     def _flies(self, run_id: int) -> bool:
         return any(self._of_cell[call.cell_id].run_id == run_id for call in self.flying.values())
 
-    def _standing(self, run_id: int) -> tuple[object, ...]:
-        """What tells whether a step was taken: the status, the look, and how many cells there are in which state."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT r.status, r.look, c.state, count(*) FROM evaluations_evaluationrun r"
-                " LEFT JOIN evaluations_cell c ON c.run_id = r.id WHERE r.id = %s GROUP BY 1, 2, 3 ORDER BY 3",
-                [run_id],
-            )
-            return tuple(cursor.fetchall())
-
-
 def work(longest: float = TURN, only: int | None = None) -> bool:
-    """Work on what is due; returns whether the turn ended with work left."""
-    return Engine(only).work(longest)
+    """Work on what is due, unless another worker does; returns whether the turn ended with work left."""
+    with _only_one() as mine:
+        return mine and Engine(only).work(longest)
+
+
+@contextmanager
+def _only_one() -> Iterator[bool]:
+    """The right to work, which ends with the session of whoever has it: one loop fills every connection's room, and the
+    other workers stay free for what else there is to do."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+        mine = bool(cursor.fetchone()[0])
+    try:
+        yield mine
+    finally:
+        if mine:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
