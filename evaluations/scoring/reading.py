@@ -73,17 +73,17 @@ class _Reader:
     def wrong(self, pointer: str, code: str, detail: str) -> None:
         self.faults.append(Fault(pointer, code, detail))
 
-    def criteria(self, raw: Any, pointer: str, *, inside: bool = False) -> list[Criterion]:
+    def criteria(self, raw: Any, pointer: str, *, depth: int = 0) -> list[Criterion]:
         if not isinstance(raw, list):
             self.wrong(pointer, "list_expected", f"This is {kind_of(raw)}; a list of criteria is expected.")
             return []
         if len(raw) > MAX_CRITERIA:
             self.wrong(pointer, "bad_criterion", f"There are {len(raw):,} criteria; at most {MAX_CRITERIA} are taken.")
             return []
-        read = [self.criterion(item, f"{pointer}/{index}", inside=inside) for index, item in enumerate(raw)]
+        read = [self.criterion(item, f"{pointer}/{index}", depth) for index, item in enumerate(raw)]
         return [criterion for criterion in read if criterion is not None]
 
-    def criterion(self, raw: Any, pointer: str, *, inside: bool) -> Criterion | None:
+    def criterion(self, raw: Any, pointer: str, depth: int) -> Criterion | None:
         before = len(self.faults)
         if not isinstance(raw, dict):
             self.wrong(pointer, "object_expected", f"This is {kind_of(raw)}; a criterion is an object with a type.")
@@ -97,7 +97,7 @@ class _Reader:
             return None
         name, negated = found
         kind = CRITERIA[name]
-        value = self.value(kind, name, raw.get("value"), pointer, inside=inside)
+        value = self.value(kind, name, raw.get("value"), pointer, depth)
         threshold = self.threshold(kind, name, raw.get("threshold"), pointer)
         weight = self.number(raw.get("weight", 1), f"{pointer}/weight", "weight", MAX_WEIGHT)
         given = self.name(raw.get("name"), pointer)
@@ -122,13 +122,13 @@ class _Reader:
             return None
         return name, negated
 
-    def value(self, kind: Kind, name: str, value: Any, pointer: str, *, inside: bool) -> Any:
+    def value(self, kind: Kind, name: str, value: Any, pointer: str, depth: int) -> Any:
         at = f"{pointer}/value"
         if name == "assert-set":
-            if inside:
-                self.wrong(pointer, "bad_criterion", "An assert-set stands in no other.")
+            if depth > 1:
+                self.wrong(pointer, "bad_criterion", "An assert-set stands in one other at most.")
                 return None
-            members = self.criteria(value, at, inside=True)
+            members = self.criteria(value, at, depth=depth + 1)
             if value == []:
                 self.wrong(at, "bad_criterion", "An assert-set holds at least one criterion.")
             return tuple(members)

@@ -175,10 +175,10 @@ def test_a_judgement_answers_a_rubric_also_inside_a_set() -> None:
         ([{"type": "assert-set", "value": [{"type": "regex", "value": "("}]}], "/0/value/0/value", "bad_criterion", ""),
         ([{"type": "assert-set", "value": []}], "/0/value", "bad_criterion", "at least one"),
         (
-            [{"type": "assert-set", "value": [{"type": "assert-set", "value": []}]}],
-            "/0/value/0",
+            [{"type": "assert-set", "value": [{"type": "assert-set", "value": [{"type": "assert-set", "value": []}]}]}],
+            "/0/value/0/value/0",
             "bad_criterion",
-            "stands in no other",
+            "in one other at most",
         ),
         ([{"type": "is-json"}] * 101, "", "bad_criterion", "at most 100"),
     ],
