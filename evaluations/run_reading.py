@@ -6,13 +6,16 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
-from accounts.policies import Principal
+from accounts.policies import Principal, pattern_condition
 from accounts.roles import Permission, Scope
 from evaluations.models import Cell, EvaluationRun, EvaluationSet, ModelConnection
 from evaluations.planning import plan_of
 from promptforge.lib.errors import DomainError, shorten
 from promptforge.lib.ids import decode
-from prompts.models import Prompt
+from promptforge.lib.verdicts import require
+from prompts.models import Channel, Prompt, PromptVersion
+from prompts.reading import find_channel, find_prompt, resolve
+from prompts.selectors import parse_reference, parse_selector
 
 _WITH_ALL = (
     "candidate__prompt",
@@ -28,7 +31,12 @@ _WITH_ALL = (
 
 def visible_runs(principal: Principal) -> QuerySet[EvaluationRun]:
     """The runs of prompts within the principal's reach."""
-    prompts = Prompt.objects.visible_to(principal)
+    require(principal.may_somewhere(Permission.READ, Scope.EVALUATIONS_RUN))
+    prompts = Prompt.objects.filter(project=principal.project)
+    if principal.key is None:
+        prompts = Prompt.objects.visible_to(principal)
+    elif principal.key.prompts:
+        prompts = prompts.filter(pattern_condition(principal.key.prompts))
     return EvaluationRun.objects.filter(project=principal.project, candidate__prompt__in=prompts).select_related(
         *_WITH_ALL
     )
@@ -37,14 +45,24 @@ def visible_runs(principal: Principal) -> QuerySet[EvaluationRun]:
 def find_run(principal: Principal, run_id: str) -> EvaluationRun:
     pk = decode("run", run_id, "not_found")
     run = EvaluationRun.objects.filter(project=principal.project, pk=pk).select_related(*_WITH_ALL).first()
-    if run is None or not principal.may_with_scope(
-        Permission.READ, Scope.EVALUATIONS_RUN, run.candidate.prompt
-    ).allowed:
+    if (
+        run is None
+        or not principal.may_with_scope(Permission.READ, Scope.EVALUATIONS_RUN, run.candidate.prompt).allowed
+    ):
         raise DomainError("not_found", "There is no such run within reach.")
     return run
 
 
-def find_set(principal: Principal, name: str) -> EvaluationSet:
+def find_result(run: EvaluationRun, result_id: str) -> Cell:
+    """One cell of a run by its id."""
+    cell = Cell.objects.filter(run=run, pk=decode("cel", result_id, "not_found")).select_related("case").first()
+    if cell is None:
+        raise DomainError("not_found", "There is no such result in this run.")
+    cell.run = run
+    return cell
+
+
+def find_set_named(principal: Principal, name: str) -> EvaluationSet:
     found = EvaluationSet.objects.filter(project=principal.project, name__iexact=name).select_related("prompt").first()
     if found is None or (
         found.prompt is not None
@@ -52,6 +70,26 @@ def find_set(principal: Principal, name: str) -> EvaluationSet:
     ):
         raise DomainError("not_found", f"There is no evaluation set {shorten(name)} within reach.")
     return found
+
+
+def parts_of(
+    principal: Principal, candidate: str, baseline: str | None
+) -> tuple[PromptVersion, PromptVersion | None, Channel | None]:
+    """The candidate by its reference, and what it is held against: what is live on a channel, a number, or nothing."""
+    name, selector = parse_reference(candidate)
+    prompt = find_prompt(principal, name, Permission.EDIT, Scope.EVALUATIONS_RUN)
+    version = resolve(principal, prompt, selector).version
+    if baseline is None:
+        return version, None, None
+    against = parse_selector(baseline)
+    try:
+        found = resolve(principal, prompt, against)
+    except DomainError as refusal:
+        if refusal.code != "channel_empty":
+            raise
+        # The first promotion: nothing is live yet, so there is nothing to be held against.
+        return version, None, find_channel(principal, against.channel or "")
+    return version, found.version, found.channel
 
 
 def find_connection(principal: Principal, name: str) -> ModelConnection:

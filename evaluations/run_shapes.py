@@ -10,6 +10,7 @@ from evaluations.models import Cell, EvaluationRun
 from evaluations.planning import plan_of
 from evaluations.run_reading import Progress, progress_of
 from promptforge.lib.ids import encode
+from promptforge.lib.instants import format_instant
 
 
 def run_shapes(runs: Iterable[EvaluationRun]) -> list[dict[str, Any]]:
@@ -54,9 +55,9 @@ def _run_shape(run: EvaluationRun, progress: Progress) -> dict[str, Any]:
         "cost_usd": None if run.unpriced_calls else float(run.cost_usd),
         "max_cost_usd": None if run.max_cost_usd is None else float(run.max_cost_usd),
         "created_by": actor_shape(run.created_by),
-        "created_at": run.created_at,
-        "started_at": run.started_at,
-        "finished_at": run.finished_at,
+        "created_at": format_instant(run.created_at),
+        "started_at": None if run.started_at is None else format_instant(run.started_at),
+        "finished_at": None if run.finished_at is None else format_instant(run.finished_at),
     }
 
 

@@ -74,8 +74,11 @@ def start_run(
         run.seed = usual_seed(run.settings, set_digest(revision.pk)) if seed is None else seed
         run.save(force_insert=True)
         insert_repeats(run, cases, 0, plan.looks[0])
-        _tell(EventKind.RUN_STARTED, run, by.actor, set=owner.name, prompt=candidate.prompt.name, version=candidate.number)
-    return EvaluationRun.objects.get(pk=run.pk)
+        _tell(
+            EventKind.RUN_STARTED, run, by.actor, set=owner.name, prompt=candidate.prompt.name, version=candidate.number
+        )
+    run.refresh_from_db(fields=["created_at", "set_digest"])
+    return run
 
 
 def cancel_run(*, by: Principal, run: EvaluationRun) -> EvaluationRun:
@@ -202,9 +205,11 @@ def _settle_judging(run: EvaluationRun, cases: list[Case], plan: Plan, judge: Mo
 
 
 def _open(run: EvaluationRun) -> EvaluationRun:
-    held = EvaluationRun.objects.select_for_update(of=("self",)).select_related(
-        "connection", "judge", "candidate__prompt", "baseline__prompt", "set_revision__set", "project"
-    ).get(pk=run.pk)
+    held = (
+        EvaluationRun.objects.select_for_update(of=("self",))
+        .select_related("connection", "judge", "candidate__prompt", "baseline__prompt", "set_revision__set", "project")
+        .get(pk=run.pk)
+    )
     if held.status not in _OPEN:
         raise DomainError("run_ended", f"The run is {held.status} already.")
     return held

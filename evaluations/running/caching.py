@@ -18,9 +18,7 @@ ADAPTER_VERSION = 1
 KEPT = timedelta(hours=24)
 
 
-def key_of(
-    connection: Connection, messages: Sequence[Message], *, seed: int, repeat: int, purpose: str
-) -> bytes:
+def key_of(connection: Connection, messages: Sequence[Message], *, seed: int, repeat: int, purpose: str) -> bytes:
     text = canonical_json(
         {
             "adapter": ADAPTER_VERSION,

@@ -78,9 +78,7 @@ def perform(call: Call) -> Outcome:
         return Outcome(failed=failed)
     except Exception as error:  # noqa: BLE001 - a cell that breaks an adapter ends as unscored, not the worker
         # Not its words: they may quote what was sent.
-        return Outcome(
-            failed=CallFailed(Failure.BAD_ANSWER, f"The answer could not be read ({type(error).__name__}).")
-        )
+        return Outcome(failed=CallFailed(Failure.BAD_ANSWER, f"The answer could not be read ({type(error).__name__})."))
 
 
 def cost_of(call: Call, completion: Completion) -> Decimal | None:

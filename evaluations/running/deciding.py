@@ -56,7 +56,9 @@ def give_up(run_id: int, sentence: str) -> None:
         )
         if open_cells(run_id):
             return  # calls are on their way; they end first
-        finish_run(run, EvaluationRun.Outcome.INCOMPLETE, {"outcome": "INCOMPLETE", "sentence": sentence, "delta": None})
+        finish_run(
+            run, EvaluationRun.Outcome.INCOMPLETE, {"outcome": "INCOMPLETE", "sentence": sentence, "delta": None}
+        )
 
 
 # --- What was measured -----------------------------------------------------------------------------------------------

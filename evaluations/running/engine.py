@@ -109,6 +109,7 @@ class Engine:
     def _flies(self, run_id: int) -> bool:
         return any(self._of_cell[call.cell_id].run_id == run_id for call in self.flying.values())
 
+
 def work(longest: float = TURN, only: int | None = None) -> bool:
     """Work on what is due, unless another worker does; returns whether the turn ended with work left."""
     with _only_one() as mine:

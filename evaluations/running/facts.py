@@ -16,7 +16,8 @@ class Facts:
         self.cases: dict[int, Case] = {case.pk: case for case in run.set_revision.cases}
         advisory, has_baseline = advisory_of(run), run.baseline is not None
         self.demands: dict[int, Demands] = {
-            pk: demands_of(run.set_revision, case, advisory, has_baseline=has_baseline) for pk, case in self.cases.items()
+            pk: demands_of(run.set_revision, case, advisory, has_baseline=has_baseline)
+            for pk, case in self.cases.items()
         }
         self._askers = {Arm.CANDIDATE.value: Asker(run.candidate)}
         if run.baseline is not None:

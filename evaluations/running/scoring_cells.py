@@ -34,7 +34,11 @@ def scored(demands: Demands, case: Case, answer: Answer, judgements: Mapping[str
     top = {criterion.name for criterion in demands.criteria}
     lines += [dict(line, inside=True) for name, line in judgements.items() if name not in top]
     why = next(
-        (f"{c.name}: {s.explanation}" for c, s in zip(demands.criteria, found, strict=True) if c.gates and not s.is_scored),
+        (
+            f"{c.name}: {s.explanation}"
+            for c, s in zip(demands.criteria, found, strict=True)
+            if c.gates and not s.is_scored
+        ),
         "",
     )
     return Scored(whole.value, whole.passed, lines, _measures(demands, lines, answer), why)

@@ -60,9 +60,11 @@ def serve(facts: Facts, call: Call, completion: Completion) -> None:
 
 def _held(call: Call) -> Cell | None:
     """The cell, locked, if this call's taker is still the newest."""
-    return Cell.objects.select_for_update(no_key=True).filter(
-        pk=call.cell_id, fence=call.fence, state__in=[Cell.State.CALLING, Cell.State.ANSWERED]
-    ).first()
+    return (
+        Cell.objects.select_for_update(no_key=True)
+        .filter(pk=call.cell_id, fence=call.fence, state__in=[Cell.State.CALLING, Cell.State.ANSWERED])
+        .first()
+    )
 
 
 def _answered(facts: Facts, call: Call, cell: Cell | None, completion: Completion) -> None:
@@ -75,9 +77,7 @@ def _answered(facts: Facts, call: Call, cell: Cell | None, completion: Completio
         caching.keep(facts.project_id, call.key, completion)
 
 
-def _keep(
-    facts: Facts, call: Call, cell: Cell, completion: Completion, *, cost: Decimal | None, cached: bool
-) -> None:
+def _keep(facts: Facts, call: Call, cell: Cell, completion: Completion, *, cost: Decimal | None, cached: bool) -> None:
     if call.judging is not None:
         _judged(facts, call, cell, completion)
         return
@@ -138,7 +138,9 @@ def _failed(facts: Facts, call: Call, cell: Cell | None, failed: CallFailed, sin
     again = 0.0 if failed.kind in _PAUSES else wait
     if call.judging is not None:
         if again is None:
-            _note_judgement(facts, call, cell, None, f"The judge could not be asked: {failed.sentence}"[:LONGEST_DETAIL])
+            _note_judgement(
+                facts, call, cell, None, f"The judge could not be asked: {failed.sentence}"[:LONGEST_DETAIL]
+            )
         else:
             tries = 0 if failed.kind in _PAUSES else call.tries
             _write(cell, measures=canonical_json({"judging": {"tries": tries}}), next_at=_in(again))

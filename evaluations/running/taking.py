@@ -86,7 +86,9 @@ def take(facts: Facts, limit: int) -> Taken:
             taken.pause = failed.sentence
             return taken
         if held.status == EvaluationRun.Status.QUEUED:
-            EvaluationRun.objects.filter(pk=run.pk).update(status=EvaluationRun.Status.RUNNING, started_at=timezone.now())
+            EvaluationRun.objects.filter(pk=run.pk).update(
+                status=EvaluationRun.Status.RUNNING, started_at=timezone.now()
+            )
         for kind in ("judge", "answer"):
             if kind in lines and not taken.pause:
                 _take_kind(kind, lines[kind], run, facts, limit - len(taken.calls), taken)

@@ -202,7 +202,9 @@ CODES: Mapping[str, Code] = {
         "Promote the version again: a rollback does not bring back what one took away.",
     ),
     "run_ended": Code(409, "The run has ended", "Start another run."),
-    "run_not_paused": Code(409, "The run is not paused", "Nothing needs doing: a run that is not paused goes on by itself."),
+    "run_not_paused": Code(
+        409, "The run is not paused", "Nothing needs doing: a run that is not paused goes on by itself."
+    ),
     "run_not_resumable": Code(409, "The run cannot go on", "Mend what `detail` names, then resume it."),
     "stale_base": Code(
         409,
@@ -260,7 +262,9 @@ CODES: Mapping[str, Code] = {
     ),
     "confusable_variable": Code(422, "Two variable names look alike", "Rename one of the two, in plain Latin letters."),
     "case_not_rendered": Code(
-        422, "A case does not fill the prompt", "Give each case that `errors` names its variables, or give them defaults."
+        422,
+        "A case does not fill the prompt",
+        "Give each case that `errors` names its variables, or give them defaults.",
     ),
     "empty_messages": Code(422, "The chat has no message", "Write at least one message."),
     "empty_prompt": Code(422, "The prompt is empty", "Write something other than blanks."),
