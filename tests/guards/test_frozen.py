@@ -17,7 +17,7 @@ from django.utils import timezone
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from accounts.models import BreakGlassGrant, Project, User
-from evaluations.models import Budget
+from evaluations.models import Budget, DaySpending
 from events.models import Delivery, DeliveryAttempt, Event, WebhookEndpoint
 from promptforge.lib import database, guards
 from promptforge.lib.cluster import ADMIN
@@ -105,6 +105,7 @@ def evaluated(team: Team, prompt: Prompt) -> None:
     connection = new_connection(team)
     connection.save()
     Budget.objects.create(project=team.project)
+    DaySpending.objects.create(project=team.project, day=timezone.now().date(), calls=1)
     label(team, fill(new_run(team, core, prompt, connection=connection))[0])
 
 
