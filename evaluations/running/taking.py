@@ -18,14 +18,14 @@ from evaluations.planning import TWICE_JUDGED, seed_of
 from evaluations.prices import most
 from evaluations.providers import CallFailed, Completion, Message
 from evaluations.running import caching
-from evaluations.running.calls import LEASE, Call, Line, lines_of
+from evaluations.running.calls import Call, Line, lines_of
 from evaluations.running.facts import Facts, read_run
 
-_LOCK = 20554
 _UNDER_WAY = """
     SELECT count(*) FROM evaluations_cell c JOIN evaluations_evaluationrun r ON r.id = c.run_id
     WHERE c.leased_until > public.promptforge_now() AND
-        (c.state = 'calling' AND r.connection_id = %(connection)s OR c.state = 'answered' AND r.judge_id = %(connection)s)"""
+        (c.state = 'calling' AND r.connection_id = %(connection)s
+            OR c.state = 'answered' AND r.judge_id = %(connection)s)"""
 # What is answered waits for its judge while `measures` says so; without, it waits for the other arm's answers.
 _DUE = {
     "answer": """
@@ -49,7 +49,7 @@ _LEASE = """
 
 @dataclass
 class Taken:
-    """`served` were answered from the cache; `pause` says why the run cannot go on, `spent` that its calls are used up."""
+    """`served` came from the cache; `pause` says why the run cannot go on, `spent` that its calls are used up."""
 
     calls: list[Call] = field(default_factory=list)
     served: list[tuple[Call, Completion]] = field(default_factory=list)
@@ -96,12 +96,11 @@ def take(facts: Facts, limit: int) -> Taken:
 
 
 def _take_kind(kind: str, line: Line, run: EvaluationRun, facts: Facts, limit: int, taken: Taken) -> None:
+    allowed = rates.room(line.connection_id).calls
     with connection.cursor() as cursor:
-        # Before counting: whoever counts first also takes first.
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, line.connection_id])
         cursor.execute(_UNDER_WAY, {"connection": line.connection_id})
         ((under_way,),) = cursor.fetchall()
-        room = min(limit, rates.room(line.connection_id, under_way).calls)
+        room = min(limit, allowed - under_way)
         if room <= 0:
             return
         cursor.execute(_DUE[kind], {"run": run.pk, "limit": room})
@@ -176,7 +175,7 @@ def next_judging(cell: Cell, facts: Facts) -> tuple[str, bool] | None:
 
 def _leased(wanted: Wanted, line: Line, reservation: spending.Reservation | None) -> Call:
     with connection.cursor() as cursor:
-        cursor.execute(_LEASE, {"cell": wanted.cell.pk, "lease": LEASE})
+        cursor.execute(_LEASE, {"cell": wanted.cell.pk, "lease": line.lease})
         ((fence, tries),) = cursor.fetchall()
     if wanted.judging is not None:
         tries = judging_tries(wanted.cell.measures) + 1
