@@ -23,6 +23,7 @@ from promptforge.lib.supervisor import set_aside
 
 __all__ = ["MODEL", "Serving", "Unavailable", "is_running", "serving", "stop"]
 START_SECONDS = 120.0
+IDLE_SECONDS = 600.0  # without a caller, after which it ends; longer than any call lasts
 
 
 class Unavailable(Exception):
@@ -119,7 +120,7 @@ def _started(folder: Path) -> Serving:
     set_aside(log)
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "evaluations.local_server", str(folder)],
+            [sys.executable, "-m", "evaluations.local_server", str(folder), str(IDLE_SECONDS)],
             cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     deadline = time.monotonic() + START_SECONDS

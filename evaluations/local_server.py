@@ -1,6 +1,6 @@
 """The process that runs the local model: llama.cpp's own server, on ports of 127.0.0.1 that the system picks.
 
-    python -m evaluations.local_server FOLDER
+    python -m evaluations.local_server FOLDER IDLE_SECONDS
 
 Each core gets an engine of its own, up to two, with one thread and one answer at a time: threads that share an answer
 wait for each other busily, and stand still together on a machine that has other work; and an answer that is made alone
@@ -20,10 +20,9 @@ from typing import Any
 
 MODEL = "smollm2-135m-instruct"
 CONTEXT = 4096  # tokens, prompt and answer together
-IDLE_SECONDS = 600.0
 
 
-def main(folder: Path, idle_seconds: float = IDLE_SECONDS) -> int:
+def main(folder: Path, idle_seconds: float) -> int:
     """Serve until told to end, or until nobody has asked for `idle_seconds`."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     alive = (folder / "alive.lock").open("a")
@@ -76,4 +75,4 @@ def _is_idle(folder: Path, seconds: float) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), float(os.environ.get("PF_MODEL_IDLE_SECONDS", IDLE_SECONDS))))
+    sys.exit(main(Path(sys.argv[1]), float(sys.argv[2])))

@@ -1,8 +1,11 @@
 from django.urls import path
 
-from evaluations.api import runs
+from evaluations.api import connections, runs
 
 urlpatterns = [
+    path("model-connections", connections.ConnectionsView.as_view()),
+    path("model-connections/<str:connection_id>", connections.ConnectionView.as_view()),
+    path("model-connections/<str:connection_id>/test", connections.TestView.as_view()),
     path("evaluation-runs", runs.RunsView.as_view()),
     path("evaluation-runs/estimate", runs.EstimateView.as_view()),
     path("evaluation-runs/<str:run_id>", runs.RunView.as_view()),

@@ -69,6 +69,11 @@ class ModelConnection(models.Model):
         return values
 
     @property
+    def price_values(self) -> dict[str, float] | None:
+        values: dict[str, float] | None = json.loads(self.price)
+        return values
+
+    @property
     def snapshot(self) -> dict[str, Any]:
         """What a run keeps of it: all that decides what the model answers, and nothing secret."""
         return {

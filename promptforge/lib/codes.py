@@ -176,6 +176,9 @@ CODES: Mapping[str, Code] = {
     "promotion_required": Code(
         409, "The channel takes promotions only", "Open a promotion of the version to this channel."
     ),
+    "budget_used_up": Code(
+        409, "The budget is used up", "Wait for the next day (UTC), or have the ceiling raised that `detail` names."
+    ),
     "duplicate_promotion": Code(
         409, "That promotion is open already", "Go on with the open promotion of that version, or withdraw it."
     ),

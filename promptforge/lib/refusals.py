@@ -15,6 +15,7 @@ CODE_OF_CONSTRAINT = {
     "break_glass_right": "forbidden",
     "channel_name_form": "bad_channel_name",
     "channel_name_once": "name_taken",
+    "connection_name_once": "name_taken",
     "dismissal_right": "forbidden",
     "freeze": "frozen_channel",
     "grant_not_to_oneself": "four_eyes",

@@ -258,6 +258,19 @@ TABLE: Mapping[str, Mapping[str, Call]] = {
     "api/v1/webhook-deliveries/<str:delivery_id>/resend": {
         "POST": Call(CONFIGURERS, "api/v1/webhook-deliveries/{delivery}/resend"),
     },
+    "api/v1/model-connections": {
+        "GET": Call(CONFIGURERS),
+        "POST": Call(CONFIGURERS, body={"name": "theirs", "kind": "openai", "model": "gpt-4o", "api_key": "sk-x"}),
+    },
+    "api/v1/model-connections/<str:connection_id>": {
+        "GET": Call(CONFIGURERS, "api/v1/model-connections/{connection}"),
+        "PATCH": Call(CONFIGURERS, "api/v1/model-connections/{connection}", {"max_concurrency": 4}),
+        "DELETE": Call(CONFIGURERS, "api/v1/model-connections/{connection}"),
+    },
+    "api/v1/model-connections/<str:connection_id>/test": {
+        # No budget is left: nothing is called, and whoever may ask is told so.
+        "POST": Call(CONFIGURERS, "api/v1/model-connections/{connection}/test", success=(409,)),
+    },
     # Whatever else begins with /api/ is nowhere, for everybody alike.
     "api/": {
         method: Call("", "api/v1/nowhere", instead=_NOTHING)

@@ -18,6 +18,7 @@ from accounts.actions.members import create_user, grant_break_glass, set_roles
 from accounts.actions.webhooks import check_webhook, create_webhook
 from accounts.models import ApiKey, Membership, Project, User
 from accounts.roles import Permission, Role, Scope
+from evaluations.actions.connections import create_connection, set_budget
 from promptforge.lib.ids import encode
 from prompts.actions.channels import add_channel, change_policy, freeze_channel
 from prompts.actions.promotions import open_promotion
@@ -42,6 +43,7 @@ IDS = {
     "member": "mem",
     "webhook": "whk",
     "delivery": "dlv",
+    "connection": "con",
 }
 # What a call says besides the things that it names.
 VALUES = {"digest", "tomorrow"}
@@ -101,7 +103,9 @@ def _furnish(team: Team, name: str, channel: str, guarded: str) -> dict[str, str
     hook = create_webhook(
         by=team.farah, url="https://93.184.215.14/", events=["*"], format="standard", enabled=True, secret=None
     ).endpoint
+    set_budget(by=team.farah, calls_per_day=0, usd_per_day=None)
     rows = {
+        "connection": create_connection(by=team.farah, name="gpt", kind="openai", model="gpt-4o", api_key="sk-own"),
         "version": team.version(prompt, 2),
         "release": broken,
         "promotion": promotion,
