@@ -329,7 +329,7 @@ SPECTACULAR_SETTINGS = {
 }
 # 200 variables have seven fields each in the editor, and a sample value.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 4_000
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576 * 9  # the strict parser has the lower limit of each call, and says it
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576 * 10  # the strict parser has the lower limit of each call, and says it
 
 # --- Watching -------------------------------------------------------------------------------------------------------
 LOGGING = logs.configuration()

@@ -1,8 +1,14 @@
 from django.urls import path
 
-from evaluations.api import connections, runs
+from evaluations.api import connections, runs, sets
 
 urlpatterns = [
+    path("evaluation-sets", sets.SetsView.as_view()),
+    path("evaluation-sets/<str:set_id>", sets.SetView.as_view()),
+    path("evaluation-sets/<str:set_id>/cases", sets.CasesView.as_view()),
+    path("evaluation-sets/<str:set_id>/cases/<path:key>", sets.CaseView.as_view()),
+    path("evaluation-sets/<str:set_id>/revisions", sets.SetRevisionsView.as_view()),
+    path("evaluation-sets/<str:set_id>/export", sets.ExportView.as_view()),
     path("model-connections", connections.ConnectionsView.as_view()),
     path("model-connections/<str:connection_id>", connections.ConnectionView.as_view()),
     path("model-connections/<str:connection_id>/test", connections.TestView.as_view()),

@@ -13,6 +13,7 @@ CODE_OF_CONSTRAINT = {
     "api_key_scopes_known": "bad_value",
     "break_glass_reason": "reason_too_short",
     "break_glass_right": "forbidden",
+    "case_key_stands_once": "name_taken",
     "channel_name_form": "bad_channel_name",
     "channel_name_once": "name_taken",
     "connection_name_once": "name_taken",
@@ -51,6 +52,8 @@ CODE_OF_CONSTRAINT = {
     "review_right": "forbidden",
     "rollback_reason": "reason_required",
     "rollback_right": "forbidden",
+    "set_name_once": "name_taken",
+    "set_revision_right": "forbidden",
     "user_email_once": "name_taken",
     "version_still_importing": "import_closed",
 }
