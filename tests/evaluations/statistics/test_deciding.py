@@ -24,9 +24,12 @@ from evaluations.statistics import (
     plan_for,
     set_power,
 )
+from evaluations.statistics.claims import Claim, settle
+from evaluations.statistics.paired import Estimate
 from tests.evaluations.statistics.simulation import Arm, run, usual_mix
 
 PLAN = plan_for(10)
+LEVEL = PLAN.level
 
 
 def sample(
@@ -234,6 +237,37 @@ def test_a_critical_case_is_suspect_for_less_and_not_shielded_by_others() -> Non
     usual = alike(12, cases=50)
     usual[7] = case(7, arm(11, 12), arm(12, 12))
     assert isinstance(decide(evidence(usual), plan_for(50), 2), Verdict)
+
+
+def test_many_suspects_do_not_shield_a_critical_case() -> None:
+    """3 of 8 against 8 of 8 is p = .013: enough among the critical ones, not among eleven suspects."""
+    for critical, outcome in [(True, "FAIL"), (False, "PASS")]:
+        cases = alike(12, cases=200)
+        for number in range(11):
+            cases[number] = fresh(case(number, arm(6, 12), arm(12, 12)), arm(8, 8), arm(8, 8))
+            cases[50 + number] = case(50 + number, arm(12, 12), arm(6, 12))  # as many got better
+        cases[5] = fresh(replace(cases[5], critical=critical), arm(3, 8), arm(8, 8))
+        called = {"candidate": 3000, "baseline": 3000}
+        asked = tuple(one.case for one in cases[:11])
+        plan = replace(plan_for(150), margin=0.2)
+        told = verdict(evidence(cases, called=called, confirmed=asked), plan)
+        assert guardrail(told, "cases").outcome == outcome
+
+
+def test_three_claims_share_the_chance_of_a_false_alarm() -> None:
+    """Each of them alone would fail; together none is clear enough (Holm), and to pass none is corrected."""
+    harm = Estimate(0.11, 0.05, None, 0.11)
+    one = Claim("score", harm, within=0.3, beyond=0.0)
+    assert settle({"score": one}, LEVEL) == {"score": "FAIL"}
+    same = replace(harm, value=-0.05, centre=-0.05)
+    others = {"length": Claim("length", same, 0.1, 0.1), "refusals": Claim("refusals", same, 0.1, 0.1)}
+    assert settle({"score": one, **others}, LEVEL) == {"score": "PASS", "length": "PASS", "refusals": "PASS"}
+
+
+def test_cases_that_all_agree_do_not_make_traffic_certain() -> None:
+    told = decide(evidence(alike(3, cases=50)), plan_for(50), 0)
+    assert isinstance(told, Verdict)
+    assert told.interval == pytest.approx((-0.0438, 0.0438), abs=1e-4)  # t = 2.19 times 1/50
 
 
 # --- Where nothing can be said ---------------------------------------------------------------------------------------
