@@ -27,11 +27,14 @@ def advise(open_claims: Sequence[Claim], pairs: Sequence[Pair], repeats: int, pl
     most, cases = max(need.repeats for need in needs), max(need.cases for need in needs)
     if cases == math.inf:
         return "It leans towards too much worse. More repeats will not make it pass."
+    more = max(1, math.ceil(most) - repeats) if most < math.inf else math.inf
     if most <= MOST_REPEATS:
-        more = max(1, math.ceil(most) - repeats)
         return f"About {more} more {'repeat' if more == 1 else 'repeats'} of each case would settle it."
     added = max(1, math.ceil(cases) - len(pairs))
-    return f"Repeats cannot settle it. Add about {added} {'case' if added == 1 else 'cases'}."
+    add = f"dd about {added} {'case' if added == 1 else 'cases'}"
+    if more == math.inf:
+        return f"Repeats cannot settle it. A{add}."
+    return f"It would take about {more} more repeats of each case. A{add} instead."
 
 
 def need_of(claim: Claim, pairs: Sequence[Pair], repeats: int, plan: Plan) -> Need:

@@ -69,7 +69,7 @@ def _estimate(pairs: list[Pair], plan: Plan) -> Estimate:
 
 
 def _turned(estimate: Estimate) -> Estimate:
-    return Estimate(-estimate.value, estimate.se, estimate.df, -estimate.centre)
+    return Estimate(0.0 - estimate.value, estimate.se, estimate.df, 0.0 - estimate.centre)
 
 
 def _pairs(

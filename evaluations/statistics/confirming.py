@@ -7,7 +7,8 @@ chance, and what chose them must not be counted against them.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evaluations.statistics.evidence import CaseEvidence, Evidence, Sample
+from evaluations.statistics.evidence import Arm, CaseEvidence, Evidence, Sample
+from evaluations.statistics.paired import Estimate, Pair, of_rates, of_traffic
 from evaluations.statistics.plans import Plan
 from evaluations.statistics.quantiles import binomial_less, fisher_less, holm
 from evaluations.statistics.verdicts import Guardrail, Outcome
@@ -57,8 +58,9 @@ def case_guardrail(screen: Screen, evidence: Evidence, plan: Plan) -> Guardrail:
 
 
 def invariant_guardrails(screen: Screen, evidence: Evidence, plan: Plan) -> tuple[Guardrail, ...]:
-    """One for each criterion that takes no failure, but for those that the baseline failed itself."""
-    return tuple(_invariant(name, cases, evidence, plan) for name, cases in screen.breaches.items())
+    """One for each criterion that takes no failure. What the baseline failed itself may not fail more often."""
+    kept = tuple(_invariant(name, cases, evidence, plan) for name, cases in screen.breaches.items())
+    return kept + _loose_invariants(evidence, plan)
 
 
 def _is_worse(case: CaseEvidence, evidence: Evidence, plan: Plan) -> bool:
@@ -85,12 +87,51 @@ def _enough(case: CaseEvidence, evidence: Evidence, plan: Plan) -> bool:
 
 def _to_be_kept(evidence: Evidence) -> set[str]:
     """The invariants that the baseline kept everywhere: for these the candidate has no excuse."""
-    names = set[str]().union(*(sample.invariants for case in evidence.cases for sample in case.candidate))
+    names = _named(evidence.cases)
     if not evidence.has_baseline:
         return names
     before = [sample.invariants for case in evidence.cases for sample in case.baseline]
     broken = {name for invariants in before for name, held in invariants.items() if not held}
-    return (names & set[str]().union(*before)) - broken
+    return names - broken
+
+
+def _loose_invariants(evidence: Evidence, plan: Plan) -> tuple[Guardrail, ...]:
+    """One breach of the baseline's does not excuse any number of the candidate's: the rates are compared, with Holm."""
+    if not evidence.has_baseline:
+        return ()
+    names = sorted(_named(evidence.cases) - _to_be_kept(evidence))
+    rises = [_rise(name, evidence, plan) for name in names]
+    fallen = holm([rise.chance(0.0) for rise in rises], plan.level)
+    return tuple(
+        Guardrail(
+            "invariant",
+            name,
+            "FAIL" if fell else "PASS",
+            rise.value,
+            rise.interval(plan.level),
+            f"{_share(name, evidence, 'candidate')} of the candidate break {name}, "
+            f"{_share(name, evidence, 'baseline')} of the live version{': surely more' if fell else ''}.",
+        )
+        for name, rise, fell in zip(names, rises, fallen, strict=True)
+    )
+
+
+def _rise(name: str, evidence: Evidence, plan: Plan) -> Estimate:
+    pairs = [Pair(_broke(name, case.candidate), _broke(name, case.baseline), case.group) for case in evidence.cases]
+    return of_rates(pairs) if plan.estimand == "these cases" else of_traffic(pairs, least=1 / len(pairs))
+
+
+def _broke(name: str, samples: Sequence[Sample]) -> list[float]:
+    return [float(not sample.invariants.get(name, True)) for sample in samples]
+
+
+def _share(name: str, evidence: Evidence, arm: Arm) -> str:
+    arms = [case.of(arm) for case in evidence.cases]
+    return f"{sum(_breaks(name, samples) for samples in arms)} of {sum(map(len, arms))} answers"
+
+
+def _named(cases: Sequence[CaseEvidence]) -> set[str]:
+    return set[str]().union(*(sample.invariants for case in cases for sample in case.candidate))
 
 
 def _breached(name: str, evidence: Evidence) -> tuple[CaseEvidence, ...]:

@@ -91,8 +91,8 @@ def _verdict(
     return Verdict(
         outcome,
         sentence,
-        delta=-claims["score"].harm.value,
-        interval=(max(-1.0, -high), min(1.0, -low)),
+        delta=0.0 - claims["score"].harm.value,
+        interval=(max(-1.0, 0.0 - high), min(1.0, 0.0 - low)),
         margin=plan.margin,
         estimand=plan.estimand,
         cases=len(evidence.cases),
