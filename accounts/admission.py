@@ -112,7 +112,8 @@ def _once(handler: Any, view: Any, request: Request, key: str, args: Any, kwargs
     if known is None:
         response: Response = handler(view, request, *args, **kwargs)
         # What is shown once is stored nowhere: whoever lost the first answer rotates the key, or the webhook's secret.
-        body = canonical_json({name: None if name in SHOWN_ONCE else value for name, value in response.data.items()})
+        hidden = getattr(view, "shown_once", SHOWN_ONCE)
+        body = canonical_json({name: None if name in hidden else value for name, value in response.data.items()})
         IdempotentAnswer.objects.create(**place, request_digest=digest, status=response.status_code, body=body)
         return response
     if bytes(known.request_digest) != digest:

@@ -74,6 +74,7 @@ urlpatterns = [
     ),
     path("v1/", include("accounts.api.urls")),
     path("v1/", include("prompts.api.urls")),
+    path("v1/", include("evaluations.api.urls")),
     path("v1/", include("delivery.api.urls")),
     path("public/v2/", include("delivery.api.langfuse_urls")),
     re_path(r"", nothing_here),

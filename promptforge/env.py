@@ -25,6 +25,7 @@ KNOWN = frozenset(
         "PROMPTFORGE_RATE_INTAKE",
         "PROMPTFORGE_RATE_WRITE",
         "PROMPTFORGE_ALLOWED_PRIVATE_HOSTS",
+        "PROMPTFORGE_LOCAL_MODEL",
     }
 )
 
@@ -58,3 +59,11 @@ def web_processes() -> int:
     if not named.isdigit() or int(named) < 1:
         raise ImproperlyConfigured(f"WEB_CONCURRENCY is {named!r}: it is the number of web processes, 1 or more.")
     return int(named)
+
+
+def has_local_model() -> bool:
+    """Whether evaluations may run the local model on this machine: `PROMPTFORGE_LOCAL_MODEL`, yes unless told no."""
+    named: str = env.str("PROMPTFORGE_LOCAL_MODEL", default="yes")
+    if named not in ("yes", "no"):
+        raise ImproperlyConfigured(f"PROMPTFORGE_LOCAL_MODEL is {named!r}: write yes or no.")
+    return named == "yes"

@@ -22,6 +22,7 @@ from django.core.exceptions import ImproperlyConfigured
 from promptforge.env import ROOT, env, refuse_unknown_names, var_directory, web_processes
 from promptforge.lib import database, keyring, metric_files
 from promptforge.lib.supervisor import MARK, Service, Supervisor, end_group, end_leftovers, set_aside, spawn
+from promptforge.model_setup import ModelSetup
 
 HOST = "127.0.0.1"
 SLOW_START = 30.0  # seconds after which the silence of the web server is worth a sentence
@@ -64,6 +65,8 @@ def main() -> int:
     # Children start in the checkout; a relative var directory means the one seen from here.
     os.environ["PROMPTFORGE_VAR"] = str(var_directory())
     os.environ["PROMPTFORGE_PORT"] = str(options.port)  # links in mail lead to where it serves
+    if options.no_model:
+        os.environ["PROMPTFORGE_LOCAL_MODEL"] = "no"
     os.chdir(ROOT)
     signals = Signals()
     try:
@@ -86,6 +89,7 @@ def _options() -> argparse.Namespace:
     default = env.str("PROMPTFORGE_PORT", default="8000")
     parser.add_argument("--port", type=_port, default=default, help="the port on 127.0.0.1 (default: %(default)s)")
     parser.add_argument("--no-demo", action="store_true", help="begin empty: the first account is made in the browser")
+    parser.add_argument("--no-model", action="store_true", help="do without the local model for evaluations")
     return parser.parse_args()
 
 
@@ -121,6 +125,7 @@ def _serve(options: argparse.Namespace, signals: Signals) -> None:
 def _watch(options: argparse.Namespace, supervisor: Supervisor, welcome: str, began: float) -> None:
     """Keep the three services alive, and say so once the first page can be fetched."""
     announced, warned = False, False
+    model = ModelSetup(_environment(), _log("model-setup"), _say)
     try:
         supervisor.start()
         while True:
@@ -128,14 +133,18 @@ def _watch(options: argparse.Namespace, supervisor: Supervisor, welcome: str, be
             if not announced and _answers(options.port):
                 announced = True
                 _announce(options.port, welcome, time.monotonic() - began)
+                model.begin()
             elif not announced and not warned and time.monotonic() - began > SLOW_START:
                 warned = True
                 _say(f"The web server does not answer yet: see {_log('web')}.")
+            model.tend()
             _keep_database()
             time.sleep(0.1 if announced else 0.02)
     finally:
         _say("Ending web server, worker, schedule and database (again Ctrl-C: at once).")
+        model.stop()
         supervisor.stop()
+        end_leftovers(str(var_directory()))  # the local model, which belongs to no worker
 
 
 def _services(port: int) -> list[Service]:

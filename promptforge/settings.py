@@ -244,6 +244,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": SWEEP_SECONDS,
         "options": {"expires": SWEEP_SECONDS},
     },
+    "work on evaluation runs": {
+        "task": "evaluations.tasks.work",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
+    "forget old answers of models": {"task": "evaluations.tasks.forget_old_answers", "schedule": 3600.0},
 }
 CHECKPOINT_FILE = VAR / "checkpoints.jsonl"
 
@@ -327,7 +333,7 @@ SPECTACULAR_SETTINGS = {
 }
 # 200 variables have seven fields each in the editor, and a sample value.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 4_000
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576 * 9  # the strict parser has the lower limit of each call, and says it
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576 * 10  # the strict parser has the lower limit of each call, and says it
 
 # --- Watching -------------------------------------------------------------------------------------------------------
 LOGGING = logs.configuration()

@@ -3,6 +3,8 @@
 # Which tasks an event wakes when its transaction has committed, by its kind; "*" is every kind.
 TASKS = {
     "*": ("events.tasks.send_webhooks", "events.tasks.send_mail"),
+    "run.started": ("evaluations.tasks.work",),
+    "run.resumed": ("evaluations.tasks.work",),
 }
 
 # Who can say what an actor or subject is called, by its kind: a function of ids -> {id: events.telling.Named}.

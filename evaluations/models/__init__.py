@@ -1,6 +1,6 @@
 """What is evaluated, with what, and what came of it."""
 
-from evaluations.models.connections import Budget, DaySpending, ModelConnection
+from evaluations.models.connections import Budget, ConnectionRate, DaySpending, ModelConnection
 from evaluations.models.rules import EvaluationRule
 from evaluations.models.runs import Arm, CachedCall, Cell, EvaluationRun, Label
 from evaluations.models.sets import Case, EvaluationSet, SetRevision
@@ -11,6 +11,7 @@ __all__ = [
     "CachedCall",
     "Case",
     "Cell",
+    "ConnectionRate",
     "DaySpending",
     "EvaluationRule",
     "EvaluationRun",

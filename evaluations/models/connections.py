@@ -69,6 +69,11 @@ class ModelConnection(models.Model):
         return values
 
     @property
+    def price_values(self) -> dict[str, float] | None:
+        values: dict[str, float] | None = json.loads(self.price)
+        return values
+
+    @property
     def snapshot(self) -> dict[str, Any]:
         """What a run keeps of it: all that decides what the model answers, and nothing secret."""
         return {
@@ -77,6 +82,18 @@ class ModelConnection(models.Model):
             "model": self.model,
             "parameters": self.parameter_values,
         }
+
+
+class ConnectionRate(models.Model):
+    """How many calls of a connection may be under way at once, as all workers have learnt it together."""
+
+    connection = models.OneToOneField(ModelConnection, primary_key=True, on_delete=models.PROTECT, related_name="rate")
+    allowed = models.FloatField(help_text="Between 1 and the connection's max_concurrency.")
+    shrunk_at = models.DateTimeField(null=True, help_text="When the provider last said that it was too much.")
+    resumes_at = models.DateTimeField(null=True, help_text="No call begins before: what the provider asked for.")
+
+    def __str__(self) -> str:
+        return f"{self.connection}: {self.allowed:g} at once"
 
 
 class Budget(models.Model):
@@ -93,7 +110,7 @@ class Budget(models.Model):
 
 
 class DaySpending(models.Model):
-    """What a project's calls of one day cost, those that are on their way included. The ceilings are today's copy."""
+    """What a project's calls of one day cost (UTC), those that are on their way included, at the most they can cost."""
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+")
     day = models.DateField()

@@ -266,6 +266,37 @@ BEGIN
 END;
 $guard$;
 
+-- --- What evaluations cost -------------------------------------------------------------------------------------------
+-- A call is counted before it is made, so whatever happens to its caller it was counted. Only that is held against the
+-- budget: what a call that was made turned out to cost is the truth, whatever the budget says.
+CREATE OR REPLACE FUNCTION public.promptforge_spending_write() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
+DECLARE
+    budget public.evaluations_budget;
+    before integer := CASE WHEN TG_OP = 'UPDATE' THEN OLD.calls ELSE 0 END;
+BEGIN
+    -- [spending_counts]
+    IF NEW.calls < before OR NEW.usd < 0
+        OR (TG_OP = 'UPDATE' AND (NEW.id, NEW.project_id, NEW.day) IS DISTINCT FROM (OLD.id, OLD.project_id, OLD.day)) THEN
+        PERFORM public.promptforge_refuse('spending_counts', 'The calls of a day are counted, and not taken back.');
+    END IF;
+    -- [end]
+    SELECT * INTO budget FROM public.evaluations_budget WHERE project_id = NEW.project_id;
+    -- [spending_within_budget]
+    IF NEW.calls > before AND (NEW.calls > budget.calls_per_day OR NEW.usd > budget.usd_per_day) THEN
+        PERFORM public.promptforge_refuse('spending_within_budget', 'The budget of this day is used up.');
+    END IF;
+    -- [end]
+    RETURN NEW;
+END;
+$guard$;
+
+CREATE OR REPLACE TRIGGER spending_write BEFORE INSERT OR UPDATE ON public.evaluations_dayspending
+    FOR EACH ROW EXECUTE FUNCTION public.promptforge_spending_write();
+CREATE OR REPLACE TRIGGER spending_kept BEFORE DELETE ON public.evaluations_dayspending
+    FOR EACH ROW EXECUTE FUNCTION public.promptforge_frozen();
+CREATE OR REPLACE TRIGGER spending_not_truncated BEFORE TRUNCATE ON public.evaluations_dayspending
+    FOR EACH STATEMENT EXECUTE FUNCTION public.promptforge_frozen();
 CREATE OR REPLACE TRIGGER set_insert BEFORE INSERT ON public.evaluations_evaluationset
     FOR EACH ROW EXECUTE FUNCTION public.promptforge_set_insert();
 CREATE OR REPLACE TRIGGER set_update BEFORE UPDATE ON public.evaluations_evaluationset

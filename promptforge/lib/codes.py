@@ -147,6 +147,7 @@ CODES: Mapping[str, Code] = {
     "idempotency_in_flight": Code(
         409, "The first request is still being answered", "Wait a moment and repeat the request with the same key."
     ),
+    "already_labelled": Code(409, "You labelled that answer before", "Leave it, or ask another person for a label."),
     "already_live": Code(409, "That version is live already", "Nothing needs doing: the channel serves that version."),
     "archived": Code(
         409,
@@ -175,6 +176,9 @@ CODES: Mapping[str, Code] = {
     "promotion_required": Code(
         409, "The channel takes promotions only", "Open a promotion of the version to this channel."
     ),
+    "budget_used_up": Code(
+        409, "The budget is used up", "Wait for the next day (UTC), or have the ceiling raised that `detail` names."
+    ),
     "duplicate_promotion": Code(
         409, "That promotion is open already", "Go on with the open promotion of that version, or withdraw it."
     ),
@@ -200,6 +204,11 @@ CODES: Mapping[str, Code] = {
         "That version was withdrawn",
         "Promote the version again: a rollback does not bring back what one took away.",
     ),
+    "run_ended": Code(409, "The run has ended", "Start another run."),
+    "run_not_paused": Code(
+        409, "The run is not paused", "Nothing needs doing: a run that is not paused goes on by itself."
+    ),
+    "run_not_resumable": Code(409, "The run cannot go on", "Mend what `detail` names, then resume it."),
     "stale_base": Code(
         409,
         "A newer version exists",
@@ -241,6 +250,11 @@ CODES: Mapping[str, Code] = {
     "variables": Code(409, "Callers would break", "Keep the variables that callers send, or give new ones a default."),
     # 422: understood, and not acceptable
     "bad_policy": Code(422, "Not a channel policy", "Mend each field that `errors` points at; docs/api.md lists them."),
+    "bad_criterion": Code(
+        422,
+        "Not a usable criterion",
+        "Mend each criterion that `errors` points at; docs/evaluation-sets.md lists them.",
+    ),
     "bad_role": Code(422, "Not a message role", "Use a role that `detail` lists."),
     "bad_type": Code(422, "Not a prompt type", "Use `text` or `chat`."),
     "bad_url": Code(
@@ -253,6 +267,11 @@ CODES: Mapping[str, Code] = {
         422, "Not a variable name", "Begin with a letter, then letters, digits and `_`; nothing is evaluated in a tag."
     ),
     "confusable_variable": Code(422, "Two variable names look alike", "Rename one of the two, in plain Latin letters."),
+    "case_not_rendered": Code(
+        422,
+        "A case does not fill the prompt",
+        "Give each case that `errors` names its variables, or give them defaults.",
+    ),
     "empty_messages": Code(422, "The chat has no message", "Write at least one message."),
     "empty_prompt": Code(422, "The prompt is empty", "Write something other than blanks."),
     "include_ambiguous": Code(
@@ -273,11 +292,15 @@ CODES: Mapping[str, Code] = {
         "The Idempotency-Key was used for another request",
         "Use a new Idempotency-Key for a new request, and the same bytes for a repetition.",
     ),
+    "nothing_counts": Code(
+        422, "No criterion counts", "Give every case a criterion that counts, on the set or of its own."
+    ),
     "reason_required": Code(422, "A reason is required", "Send a `reason` that tells a reader of the history why."),
     "reason_too_short": Code(
         422, "The reason is too short", "Write the reason in at least as many characters as `detail` asks for."
     ),
     "reserved_name": Code(422, "The name is reserved", "Choose a name that does not begin with `_`."),
+    "set_empty": Code(422, "The set has no cases", "Add cases to the set, then start the run."),
     "too_many_variables": Code(
         422, "Too many variables", "Use at most 200 variables, or one of type json for several values."
     ),

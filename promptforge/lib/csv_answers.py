@@ -1,15 +1,12 @@
 """Tables as CSV, written row by row; no cell can become a formula in a spreadsheet."""
 
 import csv
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.http import StreamingHttpResponse
 
-# What spreadsheets take for a formula, also behind blanks; a number with its sign stays one.
-_FORMULA = re.compile(r"\s*[=+\-@\t\r]")
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+from promptforge.lib.spreadsheets import harmless
 
 
 class _Line:
@@ -18,12 +15,6 @@ class _Line:
     @staticmethod
     def write(line: str) -> str:
         return line
-
-
-def harmless(cell: Any) -> Any:
-    """The cell with an apostrophe in front where a spreadsheet would compute it."""
-    text = str(cell) if cell is not None else ""
-    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def csv_answer(name: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> StreamingHttpResponse:

@@ -4,15 +4,19 @@ A name is looked up once, every address that it has must be public, and the conn
 was judged: an answer of DNS that changes in between leads nowhere. What is private is called only when the operator
 lists it in PROMPTFORGE_ALLOWED_PRIVATE_HOSTS. No redirect is followed, no proxy of the environment is used, no cookie
 is kept, and one deadline covers all from the look-up to the last byte.
+
+A connection that is kept open between calls leads where it led when its address was judged: DNS has no say in it any
+more, and a new connection is judged anew.
 """
 
 import logging
+import os
 import re
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from queue import Empty, SimpleQueue
@@ -65,10 +69,13 @@ class Target(NamedTuple):
     url: httpx2.URL
     host: str
     port: int
+    own_port: int | None = None
 
     @property
     def is_allowed_private(self) -> bool:
-        """Whether the operator lists this host, alone or with this port."""
+        """Whether our own server listens there, or the operator lists this host, alone or with this port."""
+        if self.own_port is not None and (self.host, self.port) == ("127.0.0.1", self.own_port):
+            return True
         host = f"[{self.host}]" if ":" in self.host else self.host
         listed = {entry.strip().lower().removesuffix(".") for entry in settings.ALLOWED_PRIVATE_HOSTS}
         return bool({self.host, host, f"{host}:{self.port}"} & listed)
@@ -90,20 +97,24 @@ def request(
     body: bytes = b"",
     seconds: float = 15.0,
     largest: int = 65_536,
+    keep: bool = False,
+    own_port: int | None = None,
 ) -> Answer:
     """Call an address once.
 
     `seconds` covers everything. Of the answer's body at most `largest` bytes are read, of 0 none, undecoded; a longer
-    one raises `Unreachable`. Raises `DomainError` for an address that must not be called.
+    one raises `Unreachable`. `keep` leaves the connection open for the next call of this thread to the same host;
+    `own_port` is the one port of 127.0.0.1 on which a server that PromptForge has started itself listens. Raises
+    `DomainError` for an address that must not be called.
     """
-    target, deadline = read(url), time.monotonic() + seconds
-    addresses = _addresses(target, seconds)
+    target = read(url, own_port)
+    line = _kept(target) if keep else _Line(target)
+    line.judged.deadline = time.monotonic() + seconds
     sent = {"Accept-Encoding": "identity", "User-Agent": "PromptForge", **headers}
     try:
-        with (
-            httpx2.Client(transport=_Transport(addresses, deadline), trust_env=False, timeout=seconds) as client,
-            client.stream(method, target.url, headers=sent, content=body, follow_redirects=False) as response,
-        ):
+        with line.client.stream(
+            method, target.url, headers=sent, content=body, follow_redirects=False, timeout=seconds
+        ) as response:
             return Answer(response.status_code, dict(response.headers), _read(response, largest))
     except httpx2.TimeoutException:
         raise Unreachable("timeout", f"It did not answer within {seconds:g} seconds.") from None
@@ -113,6 +124,10 @@ def request(
         raise Unreachable("connect", "No connection could be made to it.") from None
     except (httpx2.HTTPError, httpx2.InvalidURL):
         raise Unreachable("protocol", "It ended the connection early, or what it answered is no HTTP.") from None
+    finally:
+        line.client.cookies.clear()
+        if not keep:
+            line.client.close()
 
 
 def _read(response: httpx2.Response, largest: int) -> bytes:
@@ -126,7 +141,7 @@ def _read(response: httpx2.Response, largest: int) -> bytes:
 
 
 # --- What may be called ----------------------------------------------------------------------------------------------
-def read(url: str) -> Target:
+def read(url: str, own_port: int | None = None) -> Target:
     """Take an address apart by the parser that will call it, and refuse what its form alone rules out."""
     if not url or len(url) > LONGEST_URL or re.search(r"[\x00-\x20\x7f-\x9f\\]", url):
         raise DomainError("bad_url", f"Write an address of at most {LONGEST_URL} characters, without blanks: https://…")
@@ -142,7 +157,7 @@ def read(url: str) -> Target:
         raise DomainError("bad_url", "The address holds a user or password. Leave out what stands before the @.")
     if ":" not in host and _NUMBER.match(host.rpartition(".")[2]) and not _is_plain_ipv4(host):
         raise DomainError("bad_url", "The host is a number in an unusual spelling. Write a name, or four numbers.")
-    target = Target(parsed, host, port)
+    target = Target(parsed, host, port, own_port)
     if not target.is_allowed_private:
         _refuse_by_form(target)
     return target
@@ -211,46 +226,80 @@ def _not_allowed(reason: str) -> DomainError:
 
 
 # --- Connecting to exactly that --------------------------------------------------------------------------------------
+_KEPT_SECONDS = 4.0  # common servers hang up on an idle connection after 5
+_of_this_thread = threading.local()
+
+
+class _Line:
+    """A client for one host, whose connections are all judged before they are made."""
+
+    def __init__(self, target: Target) -> None:
+        self.judged = _Judged(target)
+        self.client = httpx2.Client(transport=_Transport(self.judged), trust_env=False)
+
+
+def _kept(target: Target) -> _Line:
+    """The line to this host that this thread keeps; a child process has none of its parent's."""
+    if getattr(_of_this_thread, "process", None) != os.getpid():
+        _of_this_thread.process, _of_this_thread.lines = os.getpid(), {}
+    lines: dict[tuple[Any, ...], _Line] = _of_this_thread.lines
+    # What was allowed to one caller is open to nobody who asks without that.
+    place = (target.url.scheme, target.host, target.port, target.is_allowed_private)
+    if place not in lines:
+        if len(lines) >= 8:
+            lines.pop(next(iter(lines))).client.close()
+        lines[place] = _Line(target)
+    return lines[place]
+
+
 class _Transport(httpx2.HTTPTransport):
     """httpx2's own, but for where its connections go: it offers no argument for that, its pool does."""
 
-    def __init__(self, addresses: Iterable[str], deadline: float) -> None:
+    def __init__(self, judged: "_Judged") -> None:
         super().__init__(verify=_tls(), trust_env=False)
         self._pool = httpcore2.ConnectionPool(
-            ssl_context=_tls(), network_backend=_Judged(tuple(addresses), deadline), retries=0
+            ssl_context=_tls(), network_backend=judged, retries=0, keepalive_expiry=_KEPT_SECONDS
         )
 
 
 class _Judged(NetworkBackend):
     """Connects to the addresses that were judged, whatever the host is called; TLS goes on checking the name."""
 
-    def __init__(self, addresses: tuple[str, ...], deadline: float) -> None:
-        self.addresses, self.deadline = addresses, deadline
+    def __init__(self, target: Target) -> None:
+        self.target, self.deadline = target, 0.0
         self.plain = httpcore2.SyncBackend()
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, *args: Any, **kwargs: Any) -> Any:
-        for number, address in enumerate(self.addresses, start=1):
-            allowed = min(_CONNECT_SECONDS, _left(self.deadline))
+        addresses = _addresses(self.target, self.left())
+        for number, address in enumerate(addresses, start=1):
+            allowed = min(_CONNECT_SECONDS, self.left())
             try:
-                return _Hurried(self.plain.connect_tcp(address, port, allowed, *args, **kwargs), self.deadline)
+                return _Hurried(self.plain.connect_tcp(address, port, allowed, *args, **kwargs), self)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
-                if number == len(self.addresses):
+                if number == len(addresses):
                     raise
         raise httpcore2.ConnectError
+
+    def left(self) -> float:
+        """Seconds until the deadline of the call that is under way."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise httpcore2.ReadTimeout
+        return left
 
 
 class _Hurried(NetworkStream):
     """A stream whose every step ends at the deadline of the whole: a byte now and then does not prolong it."""
 
-    def __init__(self, stream: NetworkStream, deadline: float) -> None:
-        self.stream, self.deadline = stream, deadline
+    def __init__(self, stream: NetworkStream, judged: _Judged) -> None:
+        self.stream, self.judged = stream, judged
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self.stream.read(max_bytes, _left(self.deadline))
+        return self.stream.read(max_bytes, self.judged.left())
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         for begin in range(0, len(buffer), 65_536):
-            self.stream.write(buffer[begin : begin + 65_536], _left(self.deadline))
+            self.stream.write(buffer[begin : begin + 65_536], self.judged.left())
 
     def close(self) -> None:
         self.stream.close()
@@ -258,17 +307,10 @@ class _Hurried(NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> NetworkStream:
-        return _Hurried(self.stream.start_tls(ssl_context, server_hostname, _left(self.deadline)), self.deadline)
+        return _Hurried(self.stream.start_tls(ssl_context, server_hostname, self.judged.left()), self.judged)
 
     def get_extra_info(self, info: str) -> Any:
         return self.stream.get_extra_info(info)
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise httpcore2.ReadTimeout
-    return left
 
 
 @cache

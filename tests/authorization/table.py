@@ -55,6 +55,11 @@ _FREEZE = {"from": "2030-01-01T00:00:00Z", "to": "2030-01-02T00:00:00Z", "reason
 _WEBHOOK = {"url": "https://93.184.215.14/hook", "events": ["release.made"]}
 _GRANT = {"permission": "break_glass", "minutes": 5}
 
+EVALUATORS = f"{PEOPLE} evaluations:run beta billing"
+SET_EDITORS = f"{EDITORS} evaluations:run beta"
+_REACHING_SETS = f"{PEOPLE} evaluations:run beta"
+_EDITING_SETS = f"{SET_EDITORS} owner"
+
 TABLE: Mapping[str, Mapping[str, Call]] = {
     "api/v1/schema": _PUBLIC,
     "api/docs/": {method: Call(EVERYBODY) for method in ("GET", "HEAD")},
@@ -257,6 +262,47 @@ TABLE: Mapping[str, Mapping[str, Call]] = {
     },
     "api/v1/webhook-deliveries/<str:delivery_id>/resend": {
         "POST": Call(CONFIGURERS, "api/v1/webhook-deliveries/{delivery}/resend"),
+    },
+    "api/v1/model-connections": {
+        "GET": Call(CONFIGURERS),
+        "POST": Call(CONFIGURERS, body={"name": "theirs", "kind": "openai", "model": "gpt-4o", "api_key": "sk-x"}),
+    },
+    "api/v1/model-connections/<str:connection_id>": {
+        "GET": Call(CONFIGURERS, "api/v1/model-connections/{connection}"),
+        "PATCH": Call(CONFIGURERS, "api/v1/model-connections/{connection}", {"max_concurrency": 4}),
+        "DELETE": Call(CONFIGURERS, "api/v1/model-connections/{connection}"),
+    },
+    "api/v1/model-connections/<str:connection_id>/test": {
+        # No budget is left: nothing is called, and whoever may ask is told so.
+        "POST": Call(CONFIGURERS, "api/v1/model-connections/{connection}/test", success=(409,)),
+    },
+    "api/v1/evaluation-sets": {
+        "GET": Call(EVALUATORS),
+        "POST": Call(
+            f"{SET_EDITORS} owner",
+            body={"name": "new", "prompt": "{prompt}", "criteria": []},
+            instead={"billing": "prompt_not_found"},
+        ),
+    },
+    "api/v1/evaluation-sets/<str:set_id>": {
+        "GET": Call(_REACHING_SETS, "api/v1/evaluation-sets/{set}", instead=_HIDDEN),
+        "PATCH": Call(_EDITING_SETS, "api/v1/evaluation-sets/{set}", {"description": "x"}, instead=_HIDDEN),
+    },
+    "api/v1/evaluation-sets/<str:set_id>/cases": {
+        "GET": Call(_REACHING_SETS, "api/v1/evaluation-sets/{set}/cases", instead=_HIDDEN),
+        "POST": Call(_EDITING_SETS, "api/v1/evaluation-sets/{set}/cases", {"expected": "x"}, instead=_HIDDEN),
+    },
+    "api/v1/evaluation-sets/<str:set_id>/cases/<path:key>": {
+        "GET": Call(EVALUATORS, "api/v1/evaluation-sets/{shared_set}/cases/one"),
+        # A shared set is changed by editors of the project alone; to a key narrowed to names it is within reach.
+        "PATCH": Call(f"{SET_EDITORS} billing", "api/v1/evaluation-sets/{shared_set}/cases/one", {"expected": "x"}),
+        "DELETE": Call(_EDITING_SETS, "api/v1/evaluation-sets/{set}/cases/one", instead=_HIDDEN),
+    },
+    "api/v1/evaluation-sets/<str:set_id>/revisions": {
+        "GET": Call(_REACHING_SETS, "api/v1/evaluation-sets/{set}/revisions", instead=_HIDDEN),
+    },
+    "api/v1/evaluation-sets/<str:set_id>/export": {
+        "GET": Call(_REACHING_SETS, "api/v1/evaluation-sets/{set}/export", instead=_HIDDEN),
     },
     # Whatever else begins with /api/ is nowhere, for everybody alike.
     "api/": {

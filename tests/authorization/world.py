@@ -18,6 +18,8 @@ from accounts.actions.members import create_user, grant_break_glass, set_roles
 from accounts.actions.webhooks import check_webhook, create_webhook
 from accounts.models import ApiKey, Membership, Project, User
 from accounts.roles import Permission, Role, Scope
+from evaluations.actions.connections import create_connection, set_budget
+from evaluations.actions.sets import create_set
 from promptforge.lib.ids import encode
 from prompts.actions.channels import add_channel, change_policy, freeze_channel
 from prompts.actions.promotions import open_promotion
@@ -42,6 +44,9 @@ IDS = {
     "member": "mem",
     "webhook": "whk",
     "delivery": "dlv",
+    "connection": "con",
+    "set": "set",
+    "shared_set": "set",
 }
 # What a call says besides the things that it names.
 VALUES = {"digest", "tomorrow"}
@@ -101,7 +106,9 @@ def _furnish(team: Team, name: str, channel: str, guarded: str) -> dict[str, str
     hook = create_webhook(
         by=team.farah, url="https://93.184.215.14/", events=["*"], format="standard", enabled=True, secret=None
     ).endpoint
+    set_budget(by=team.farah, calls_per_day=0, usd_per_day=None)
     rows = {
+        "connection": create_connection(by=team.farah, name="gpt", kind="openai", model="gpt-4o", api_key="sk-own"),
         "version": team.version(prompt, 2),
         "release": broken,
         "promotion": promotion,
@@ -113,6 +120,8 @@ def _furnish(team: Team, name: str, channel: str, guarded: str) -> dict[str, str
         "member": Membership.objects.get(project=team.project, user=team.noor.user),
         "webhook": hook,
         "delivery": check_webhook(by=team.farah, endpoint=hook),
+        "set": create_set(by=team.ada, name="core", prompt=prompt, cases=[{"key": "one"}]),
+        "shared_set": create_set(by=team.ada, name="shared", cases=[{"key": "one"}]),
     }
     said = {
         "prompt": name,
@@ -178,7 +187,7 @@ def everything() -> list[tuple[str, int]]:
     """How many rows every table of ours holds, but for the counted writes and the sessions; and the generations."""
     tables = sorted(
         model._meta.db_table
-        for label in ("accounts", "prompts", "events", "delivery")
+        for label in ("accounts", "prompts", "events", "delivery", "evaluations")
         for model in apps.get_app_config(label).get_models()
         if model.__name__ not in ("WriteBucket", "Session")
     )

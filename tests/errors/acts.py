@@ -22,6 +22,7 @@ from accounts.models import ApiKey, Membership, Project, User, WriteBucket
 from accounts.policies import Principal
 from delivery.api import views
 from evaluations.models import EvaluationRule
+from evaluations.scoring import read_criteria
 from promptforge.lib.ids import encode
 from promptforge.lib.json import canonical_json
 from promptforge.lib.refusals import refusals
@@ -496,6 +497,7 @@ ACTS: dict[str, Arranged] = {
     "secrets": lacking({"required_checks": ["secrets"]}, content="AKIAIOSFODNN7EXAMPLQ and here"),
     "variables": variables,
     "bad_policy": post("channels", {"name": "beta", "policy": {"required_approvals": -1}}),
+    "bad_criterion": lambda _: nullcontext(lambda: read_criteria([{"type": "regex", "value": "("}], "/criteria")),
     "bad_role": content([{"role": "root", "content": "Hi"}]),
     "bad_type": content("Hi", type="image"),
     "bad_url": post("webhook-endpoints", WEBHOOK | {"url": "nowhere"}),

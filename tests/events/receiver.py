@@ -73,6 +73,11 @@ class _Handler(BaseHTTPRequestHandler):
     def be_ok(self, _: str) -> None:
         self._answer(200, b'{"fine": true}')
 
+    def be_open(self, _: str) -> None:
+        """As `ok`, and the connection stays."""
+        self.close_connection = False
+        self._answer(200, b'{"fine": true}')
+
     def be_status(self, behaviour: str) -> None:
         self._answer(int(behaviour), b"")
 

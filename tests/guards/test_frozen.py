@@ -17,7 +17,7 @@ from django.utils import timezone
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from accounts.models import BreakGlassGrant, Project, User
-from evaluations.models import Budget, EvaluationRule
+from evaluations.models import Budget, DaySpending, EvaluationRule
 from events.models import Delivery, DeliveryAttempt, Event, WebhookEndpoint
 from promptforge.lib import database, guards
 from promptforge.lib.cluster import ADMIN
@@ -108,6 +108,7 @@ def evaluated(team: Team, prompt: Prompt) -> None:
     EvaluationRule.objects.create(
         channel=team.stable, set=core, connection=connection, margin=0.1, created_by=team.cleo.user
     )
+    DaySpending.objects.create(project=team.project, day=timezone.now().date(), calls=1)
     label(team, fill(new_run(team, core, prompt, connection=connection))[0])
 
 

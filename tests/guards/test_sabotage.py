@@ -32,6 +32,7 @@ LEDGER, PROMOTIONS = "test_heads_and_ledger.py::", "test_policies_and_promotions
 VERSIONS, BYPASSES = "test_versions.py::", "test_bypasses.py::"
 GATE = "test_gate.py::"
 OBSERVATIONS, EVALUATIONS = "test_observations.py::", "test_evaluations.py::"
+SPENDING = "test_spending.py::"
 
 RULES = {
     "read_committed": Entry(BYPASSES + "test_nothing_is_decided_on_a_snapshot[release]"),
@@ -131,6 +132,8 @@ RULES = {
     "cell_of_run": Entry(EVALUATIONS + "test_a_cell_belongs_to_its_run[ended]"),
     "cell_starts_empty": Entry(EVALUATIONS + "test_a_cell_begins_without_an_answer"),
     "cell_kept": Entry(EVALUATIONS + "test_what_was_answered_stays[score]"),
+    "spending_counts": Entry(SPENDING + "test_a_day_s_calls_are_not_taken_back[calls]"),
+    "spending_within_budget": Entry(SPENDING + "test_a_budget_holds_against_raw_sql[updated-calls]"),
     "cell_in_order": Entry(EVALUATIONS + "test_a_cell_is_taken_before_it_is_answered[forged0]"),
     "evaluation_has_rule": Entry(GATE + "test_a_demanded_evaluation_without_a_rule_is_failed"),
     "evaluation_passed": Entry(GATE + "test_nothing_goes_live_unevaluated"),
@@ -195,6 +198,7 @@ TRIGGERS = {
     "case_write": Entry(EVALUATIONS + "test_a_case_leaves_with_a_revision_alone"),
     "run_insert": Entry(EVALUATIONS + "test_a_set_of_one_prompt_judges_no_other"),
     "run_update": Entry(EVALUATIONS + "test_calls_are_counted_and_not_taken_back"),
+    "spending_write": Entry(SPENDING + "test_a_budget_holds_against_raw_sql[updated-usd]"),
     "cell_insert": Entry(EVALUATIONS + "test_a_cell_begins_without_an_answer"),
     "cell_update": Entry(EVALUATIONS + "test_what_was_answered_stays[score]"),
     "release_measured": Entry(GATE + "test_only_a_pass_passes[FAIL]"),

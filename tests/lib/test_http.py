@@ -162,6 +162,62 @@ def test_two_real_servers_and_a_name_that_moves_between_them(resolver: Resolver,
         assert (len(good.received), len(evil.received)) == (1, 1)
 
 
+# --- Connections that stay open --------------------------------------------------------------------------------------
+def test_a_kept_connection_leads_where_it_was_judged_to_lead(resolver: Resolver, settings: LazySettings) -> None:
+    with receiving("127.0.0.2") as good, receiving("127.0.0.3", good.port) as evil:
+        settings.ALLOWED_PRIVATE_HOSTS = [f"turns.example:{good.port}"]
+        asked = resolver({"turns.example": [["127.0.0.2"], ["127.0.0.3"]]})
+        url = good.url("open", "turns.example")
+        for _ in range(3):
+            assert http.request("POST", url, headers={}, body=b"x", keep=True).status == 200
+        assert (len(good.received), good.connections, evil.connections, len(asked)) == (3, 1, 0, 1)
+        assert all("cookie" not in one.headers for one in good.received)
+        # The permission ends, and so does the use of what it had opened.
+        settings.ALLOWED_PRIVATE_HOSTS = []
+        with pytest.raises(DomainError, match="may not be called"):
+            http.request("POST", url, headers={}, body=b"x", keep=True)
+        assert (len(good.received), evil.connections) == (3, 0)
+
+
+def test_a_kept_connection_that_has_ended_is_judged_anew(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "PORTS", (80, *range(1024, 65_536)))
+    monkeypatch.setattr(http, "is_public", lambda address: address == "127.0.0.2")
+    with receiving("127.0.0.2") as server:
+        asked = resolver({"turns.example": [["127.0.0.2"], ["10.0.0.1"]]})
+        url = server.url("open", "turns.example")
+        http.request("POST", url, headers={}, body=b"x", keep=True)
+        http._of_this_thread.lines.clear()
+        with pytest.raises(DomainError, match="private, local or reserved"):
+            http.request("POST", url, headers={}, body=b"x", keep=True)
+        assert (len(server.received), len(asked)) == (1, 2)
+
+
+def test_a_server_of_our_own_is_allowed_by_its_port_and_nothing_beside(
+    receiver: Receiver, settings: LazySettings, resolver: Resolver
+) -> None:
+    settings.ALLOWED_PRIVATE_HOSTS = []
+    resolver({"inside.example": [["127.0.0.1"]]})
+    own = {"headers": {}, "keep": True, "own_port": receiver.port}
+    assert http.request("POST", receiver.url("open"), **own).status == 200  # type: ignore[arg-type]
+    with receiving() as other, receiving("127.0.0.2") as beside:
+        for url in (
+            other.url("open"),
+            beside.url("open"),
+            receiver.url("open", "localhost"),
+            receiver.url("open", "inside.example"),
+            receiver.url("open", "[::1]"),
+            receiver.url("open", "[::ffff:127.0.0.1]"),
+            "http://127.0.0.1/",
+        ):
+            with pytest.raises(DomainError):
+                http.request("POST", url, **own)  # type: ignore[arg-type]
+        assert (other.connections, beside.connections) == (0, 0)
+    # Nor does the open connection serve whoever does not say so.
+    with pytest.raises(DomainError):
+        http.request("POST", receiver.url("open"), headers={}, keep=True)
+    assert len(receiver.received) == 1
+
+
 # --- One call --------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def receiver(settings: LazySettings) -> Iterator[Receiver]:

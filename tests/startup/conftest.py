@@ -71,7 +71,9 @@ class Server:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "promptforge.serve", "--port", str(self.port), *arguments],
             cwd=ROOT,
-            env=clean_environment(PROMPTFORGE_VAR=str(home), WEB_CONCURRENCY="1", **environment),
+            env=clean_environment(
+                **{"PROMPTFORGE_VAR": str(home), "WEB_CONCURRENCY": "1", "PROMPTFORGE_LOCAL_MODEL": "no"} | environment
+            ),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('evaluations', '0001_initial'),
+        ('evaluations', '0002_providers'),
         ('prompts', '0002_sample_values'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -1,0 +1,219 @@
+"""Starting and ending runs. What happens in between is the engine's (`running`)."""
+
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from accounts.policies import Principal
+from accounts.roles import Permission, Scope
+from evaluations.asked_of import demands_of
+from evaluations.asking import check_cases
+from evaluations.calibrating import advisory_criteria, judge_settings
+from evaluations.models import Case, Cell, EvaluationRun, EvaluationSet, Label, ModelConnection, SetRevision
+from evaluations.planning import (
+    arms_of,
+    calls_of,
+    insert_repeats,
+    most_calls,
+    plan_json,
+    set_digest,
+    usual_seed,
+)
+from evaluations.statistics import Plan, plan_for
+from events.actions import SYSTEM, record
+from events.kinds import EventKind
+from promptforge.lib.errors import DomainError, shorten, wrong
+from promptforge.lib.json import canonical_json
+from promptforge.lib.refusals import refusals
+from promptforge.lib.verdicts import require
+from prompts.models import Channel, Prompt, PromptVersion
+
+_OPEN = (EvaluationRun.Status.QUEUED, EvaluationRun.Status.RUNNING, EvaluationRun.Status.PAUSED)
+
+
+def start_run(
+    *,
+    by: Principal,
+    candidate: PromptVersion,
+    baseline: PromptVersion | None,
+    channel: Channel | None = None,
+    owner: EvaluationSet,
+    connection: ModelConnection,
+    judge: ModelConnection | None = None,
+    margin: float | None = None,
+    repeats: int | None = None,
+    max_cost_usd: Decimal | None = None,
+    seed: int | None = None,
+) -> EvaluationRun:
+    """Queue the comparison of two versions of a prompt over a set's newest revision; nothing is called yet."""
+    require(by.may_with_scope(Permission.EDIT, Scope.EVALUATIONS_RUN, candidate.prompt))
+    _check_parts(candidate.prompt, owner, connection, judge)
+    with refusals(), transaction.atomic():
+        revision = SetRevision.objects.filter(set=owner).order_by("-number").first()
+        cases = [] if revision is None else list(revision.cases)
+        if revision is None or not cases:
+            raise DomainError("set_empty", f"The set {owner} has no cases yet. Add the first ones, then run it.")
+        check_cases([candidate, *([baseline] if baseline else [])], cases)
+        plan = _plan(len(cases), margin, repeats)
+        run = EvaluationRun(
+            project=by.project,
+            candidate=candidate,
+            baseline=baseline,
+            channel=channel,
+            set_revision=revision,
+            set_digest=b"",
+            connection=connection,
+            settings=canonical_json(connection.snapshot),
+            created_by=by.user,
+            max_cost_usd=max_cost_usd,
+        )
+        judgings = _settle_judging(run, cases, plan, judge or connection)
+        run.max_calls = most_calls(calls_of(plan, len(cases), len(arms_of(run)), judgings)[1])
+        run.seed = usual_seed(run.settings, set_digest(revision.pk)) if seed is None else seed
+        run.save(force_insert=True)
+        insert_repeats(run, cases, 0, plan.looks[0])
+        _tell(
+            EventKind.RUN_STARTED, run, by.actor, set=owner.name, prompt=candidate.prompt.name, version=candidate.number
+        )
+    run.refresh_from_db(fields=["created_at", "set_digest"])
+    return run
+
+
+def cancel_run(*, by: Principal, run: EvaluationRun) -> EvaluationRun:
+    """End a run without a verdict. Calls on their way are still paid, and what they bring is not kept."""
+    require(by.may_with_scope(Permission.EDIT, Scope.EVALUATIONS_RUN, run.candidate.prompt))
+    with refusals(), transaction.atomic():
+        held = _open(run)
+        held.status = EvaluationRun.Status.CANCELLED
+        held.save(update_fields=["status"])
+        _tell(EventKind.RUN_CANCELLED, held, by.actor)
+    return held
+
+
+def resume_run(*, by: Principal, run: EvaluationRun) -> EvaluationRun:
+    """Go on with a run that paused, from the cell at which it stopped."""
+    require(by.may_with_scope(Permission.EDIT, Scope.EVALUATIONS_RUN, run.candidate.prompt))
+    with refusals(), transaction.atomic():
+        held = _open(run)
+        if held.status != EvaluationRun.Status.PAUSED:
+            raise DomainError("run_not_paused", f"The run is {held.status}: only a paused run is resumed.")
+        if (why := cannot_call(held)) is not None:
+            raise DomainError("run_not_resumable", why)
+        held.status, held.pause_reason = EvaluationRun.Status.RUNNING, ""
+        held.save(update_fields=["status", "pause_reason"])
+        _tell(EventKind.RUN_RESUMED, held, by.actor)
+    return held
+
+
+def pause_run(run_id: int, why: str) -> bool:
+    """Stop calling until somebody resumes the run: what is wrong would be wrong for every further call."""
+    with transaction.atomic():
+        run = EvaluationRun.objects.select_for_update().get(pk=run_id)
+        if run.status not in (EvaluationRun.Status.QUEUED, EvaluationRun.Status.RUNNING):
+            return False
+        run.status, run.pause_reason = EvaluationRun.Status.PAUSED, why
+        run.save(update_fields=["status", "pause_reason"])
+        _tell(EventKind.RUN_PAUSED, run, SYSTEM, why=why)
+    return True
+
+
+def finish_run(run: EvaluationRun, outcome: str, verdict: dict[str, Any]) -> None:
+    """Write the verdict of a run that the caller holds locked; the database holds it against the cells."""
+    run.status, run.outcome, run.verdict = EvaluationRun.Status.DONE, outcome, canonical_json(verdict)
+    EvaluationRun.objects.filter(pk=run.pk).update(
+        status=run.status, outcome=outcome, verdict=run.verdict, finished_at=Now()
+    )
+    _tell(EventKind.RUN_FINISHED, run, SYSTEM, outcome=outcome)
+
+
+def label_answer(*, by: Principal, cell: Cell, criterion: str, passed: bool) -> Label:
+    """Say as a person whether an answer passes a judged criterion: what its judge is calibrated with."""
+    require(by.may_with_scope(Permission.EDIT, Scope.EVALUATIONS_RUN, cell.run.candidate.prompt))
+    if by.key is not None:
+        raise DomainError("forbidden", "A key labels nothing: a person does, who has read the answer.")
+    run = cell.run
+    demands = demands_of(run.set_revision, cell.case, (), has_baseline=run.baseline_id is not None)
+    if cell.state != Cell.State.DONE or criterion not in {each.name for each in demands.judged}:
+        raise wrong("criterion", f"No judge has answered {shorten(criterion)} for this answer.")
+    with refusals():
+        label, is_new = Label.objects.get_or_create(
+            cell=cell, criterion=criterion, person=by.user, defaults={"passed": passed}
+        )
+    if not is_new and label.passed != passed:
+        raise DomainError("already_labelled", "You labelled this answer before, the other way. A label is not changed.")
+    return label
+
+
+def cannot_call(run: EvaluationRun) -> str | None:
+    """Why the run's connections may not be called now, if so; asked before each call."""
+    pairs = [(run.connection, run.settings), (run.judge, run.judge_settings)]
+    for row, stored in pairs:
+        if row is None:
+            continue
+        snapshot = canonical_json(row.snapshot)
+        wanted = stored if row is run.connection else judge_settings(row)
+        if row.removed_at is not None:
+            return f"The connection {row} was removed. Start another run with a connection that stands."
+        if (snapshot if row is run.connection else wanted) != stored:
+            return (
+                f"The connection {row} was changed since the run began, and two settings are not compared. "
+                "Set it back, or start another run."
+            )
+    return None
+
+
+def _check_parts(
+    prompt: Prompt, owner: EvaluationSet, connection: ModelConnection, judge: ModelConnection | None
+) -> None:
+    if prompt.archived_at is not None:
+        raise DomainError("archived", f"{prompt} is archived.")
+    if owner.prompt_id not in (None, prompt.pk):
+        raise wrong("set", f"The set {owner} belongs to another prompt.")
+    if owner.archived_at is not None:
+        raise wrong("set", f"The set {owner} is archived.")
+    for name, row in (("connection", connection), ("judge", judge)):
+        if row is not None and row.removed_at is not None:
+            raise wrong(name, f"The connection {row} was removed.")
+
+
+def _plan(cases: int, margin: float | None, repeats: int | None) -> Plan:
+    try:
+        return plan_for(cases, margin, repeats)
+    except ValueError as error:
+        raise wrong("repeats" if "repeats" in str(error) else "margin", str(error)) from None
+
+
+def _settle_judging(run: EvaluationRun, cases: list[Case], plan: Plan, judge: ModelConnection) -> int:
+    """Freeze who judges and which of its criteria count; returns how many judged criteria the cases have in all."""
+    has_baseline = run.baseline is not None
+    asked = [demands_of(run.set_revision, case, (), has_baseline=has_baseline) for case in cases]
+    names = {criterion.name for demands in asked for criterion in demands.judged}
+    advisory: list[str] = []
+    if names:
+        run.judge, run.judge_settings = judge, judge_settings(judge)
+        advisory = advisory_criteria(run.project_id, run.judge_settings, names)
+    run.plan = canonical_json(plan_json(plan, advisory))
+    for case in cases:
+        if not demands_of(run.set_revision, case, advisory, has_baseline=has_baseline).counts:
+            why = " What a judge says does not count before it was calibrated with 30 labels." if advisory else ""
+            raise DomainError(
+                "nothing_counts", f"No criterion of case {shorten(case.key)} counts, so nothing could fail.{why}"
+            )
+    return sum(len(demands.judged) for demands in asked)
+
+
+def _open(run: EvaluationRun) -> EvaluationRun:
+    held = (
+        EvaluationRun.objects.select_for_update(of=("self",))
+        .select_related("connection", "judge", "candidate__prompt", "baseline__prompt", "set_revision__set", "project")
+        .get(pk=run.pk)
+    )
+    if held.status not in _OPEN:
+        raise DomainError("run_ended", f"The run is {held.status} already.")
+    return held
+
+
+def _tell(kind: EventKind, run: EvaluationRun, actor: tuple[str, int], **data: Any) -> None:
+    record(kind, project_id=run.project_id, actor=actor, subject=("run", run.pk), **data)

@@ -1,0 +1,127 @@
+"""The shapes of runs for the OpenAPI schema; `run_shapes` writes them."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.api.schemas import ActorShape
+from evaluations.models import Arm, Cell, EvaluationRun
+
+
+class PlanShape(serializers.Serializer[Any]):
+    looks = serializers.ListField(child=serializers.IntegerField())
+    margin = serializers.FloatField()
+    estimand = serializers.ChoiceField(["these cases", "traffic like these"])
+
+
+class GuardrailShape(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(["length", "refusals", "cases", "invariant"])
+    name = serializers.CharField()
+    outcome = serializers.ChoiceField(EvaluationRun.Outcome.values)
+    delta = serializers.FloatField(allow_null=True)
+    interval = serializers.ListField(child=serializers.FloatField(), allow_null=True)
+    sentence = serializers.CharField()
+    cases = serializers.ListField(child=serializers.CharField())
+
+
+class VerdictShape(serializers.Serializer[Any]):
+    outcome = serializers.ChoiceField(EvaluationRun.Outcome.values)
+    sentence = serializers.CharField()
+    delta = serializers.FloatField(allow_null=True)
+    interval = serializers.ListField(child=serializers.FloatField(), allow_null=True)
+    margin = serializers.FloatField()
+    estimand = serializers.CharField()
+    cases = serializers.IntegerField()
+    repeats = serializers.IntegerField()
+    calls = serializers.IntegerField()
+    cost_usd = serializers.FloatField(allow_null=True)
+    guardrails = GuardrailShape(many=True)
+    worst = serializers.ListField(child=serializers.DictField())
+    tone = serializers.ListField(child=serializers.DictField())
+    advice = serializers.CharField(allow_blank=True)
+    models = serializers.DictField()
+    judge_flips = serializers.DictField(allow_null=True)
+
+
+class ProgressShape(serializers.Serializer[Any]):
+    done = serializers.IntegerField()
+    total = serializers.IntegerField(help_text="Of the look that is being worked on, and those before.")
+    unscored = serializers.IntegerField()
+    under_way = serializers.IntegerField()
+    rate = serializers.FloatField(allow_null=True, help_text="Cells a second.")
+    seconds_left = serializers.FloatField(allow_null=True, help_text="For these cells; another look may follow.")
+
+
+class RunShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    status = serializers.ChoiceField(EvaluationRun.Status.values)
+    pause_reason = serializers.CharField(allow_blank=True)
+    candidate = serializers.CharField()
+    baseline = serializers.CharField(allow_null=True)
+    channel = serializers.CharField(allow_null=True)
+    set = serializers.CharField()
+    revision = serializers.IntegerField()
+    connection = serializers.CharField()
+    judge = serializers.CharField(allow_null=True)
+    advisory = serializers.ListField(child=serializers.CharField(), help_text="Judged criteria that do not count yet.")
+    plan = PlanShape()
+    look = serializers.IntegerField()
+    verdict = VerdictShape(allow_null=True)
+    progress = ProgressShape()
+    calls = serializers.IntegerField()
+    max_calls = serializers.IntegerField()
+    cost_usd = serializers.FloatField(allow_null=True, help_text="Null: unknown.")
+    max_cost_usd = serializers.FloatField(allow_null=True)
+    created_by = ActorShape()
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class EstimateShape(serializers.Serializer[Any]):
+    cases = serializers.IntegerField()
+    looks = serializers.ListField(child=serializers.IntegerField())
+    margin = serializers.FloatField()
+    least_calls = serializers.IntegerField(help_text="When the first look settles it.")
+    most_calls = serializers.IntegerField()
+    least_cost_usd = serializers.FloatField(allow_null=True, help_text="Null: unknown.")
+    most_cost_usd = serializers.FloatField(allow_null=True)
+
+
+class ScoreLineShape(serializers.Serializer[Any]):
+    criterion = serializers.CharField()
+    value = serializers.FloatField(allow_null=True)
+    passed = serializers.BooleanField(allow_null=True)
+    explanation = serializers.CharField()
+    weight = serializers.FloatField()
+
+
+class ResultShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    case = serializers.CharField()
+    arm = serializers.ChoiceField(Arm.values)
+    repeat = serializers.IntegerField()
+    confirms = serializers.BooleanField()
+    output = serializers.CharField(allow_null=True)
+    scores = ScoreLineShape(many=True)
+    score = serializers.FloatField(allow_null=True)
+    passed = serializers.BooleanField(allow_null=True)
+    state = serializers.ChoiceField(Cell.State.values)
+    error = serializers.CharField(allow_null=True)
+    error_detail = serializers.CharField(allow_null=True)
+    latency_ms = serializers.IntegerField(allow_null=True)
+    input_tokens = serializers.IntegerField(allow_null=True)
+    output_tokens = serializers.IntegerField(allow_null=True)
+    cost_usd = serializers.FloatField(allow_null=True)
+    model = serializers.CharField(allow_blank=True)
+    fingerprint = serializers.CharField(allow_blank=True)
+    cached = serializers.BooleanField()
+
+
+class LabelShape(serializers.Serializer[Any]):
+    result = serializers.CharField()
+    criterion = serializers.CharField()
+    passed = serializers.BooleanField()
+    labels = serializers.IntegerField(help_text="Of this judge and criterion, this one included.")
+    counts = serializers.BooleanField(help_text="Whether the judge counts in runs that start now.")
+    sentence = serializers.CharField()

@@ -1,0 +1,48 @@
+"""What the model is asked for a case: the version rendered with the case's values, as a fetch renders it."""
+
+from collections.abc import Iterable
+
+from evaluations.models import Case
+from evaluations.providers import Message
+from promptforge.lib.errors import DomainError, Fault, shorten
+from prompts import templating
+from prompts.models import PromptVersion
+
+MAX_NAMED = 20
+
+
+class Asker:
+    """One version, split once and rendered for many cases."""
+
+    def __init__(self, version: PromptVersion) -> None:
+        self.version = version
+        self._template = templating.Template(version.served_content, version.variable_list)
+
+    def messages(self, case: Case) -> list[Message]:
+        """What is sent for a case. A text prompt is what the user says; a chat is sent as it stands."""
+        content = self._template.render(case.variable_values, case.placeholder_messages).content
+        if isinstance(content, str):
+            return [{"role": "user", "content": content}]
+        return [{"role": message["role"], "content": message["content"]} for message in content]
+
+
+def check_cases(versions: Iterable[PromptVersion], cases: Iterable[Case]) -> None:
+    """Refuse cases that a version cannot be rendered with, each by its name."""
+    faults: list[Fault] = []
+    cases = list(cases)
+    for version in versions:
+        asker = Asker(version)
+        for case in cases:
+            try:
+                asker.messages(case)
+            except DomainError as refusal:
+                faults.append(
+                    Fault(f"/cases/{case.key}", refusal.code, f"{version}, case {shorten(case.key)}: {refusal.detail}")
+                )
+    if faults:
+        more = f" And {len(faults) - 1:,} more." if len(faults) > 1 else ""
+        raise DomainError(
+            "case_not_rendered",
+            f"{faults[0].detail}{more} Complete the cases, or give the variable a default.",
+            faults[:MAX_NAMED],
+        )

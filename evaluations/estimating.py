@@ -1,0 +1,76 @@
+"""What a run would take, before it starts: calls for sure, money where the price is known."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from accounts.policies import Principal
+from accounts.roles import Permission, Scope
+from evaluations.asked_of import demands_of
+from evaluations.asking import Asker, check_cases
+from evaluations.models import Case, EvaluationSet, ModelConnection, SetRevision
+from evaluations.planning import calls_of
+from evaluations.prices import Pricing, estimate
+from evaluations.providers import DEFAULT_MAX_TOKENS, Kind
+from evaluations.statistics import plan_for
+from promptforge.lib.errors import DomainError, wrong
+from promptforge.lib.verdicts import require
+from prompts.models import PromptVersion
+
+
+def estimate_run(
+    *,
+    by: Principal,
+    candidate: PromptVersion,
+    baseline: PromptVersion | None,
+    owner: EvaluationSet,
+    connection: ModelConnection,
+    judge: ModelConnection | None = None,  # noqa: ARG001 - takes what `start_run` takes
+    margin: float | None = None,
+    repeats: int | None = None,
+    **_: Any,
+) -> dict[str, Any]:
+    """Calls at least and at most, and what they cost were each answer as long as it may be."""
+    require(by.may_with_scope(Permission.EDIT, Scope.EVALUATIONS_RUN, candidate.prompt))
+    revision = SetRevision.objects.filter(set=owner).order_by("-number").first()
+    cases = [] if revision is None else list(revision.cases)
+    if revision is None or not cases:
+        raise DomainError("set_empty", f"The set {owner} has no cases yet. Add the first ones, then run it.")
+    versions = [candidate, *([baseline] if baseline else [])]
+    check_cases(versions, cases)
+    try:
+        plan = plan_for(len(cases), margin, repeats)
+    except ValueError as error:
+        raise wrong("repeats" if "repeats" in str(error) else "margin", str(error)) from None
+    has_baseline = baseline is not None
+    judgings = sum(len(demands_of(revision, case, (), has_baseline=has_baseline).judged) for case in cases)
+    least, most = calls_of(plan, len(cases), len(versions), judgings)
+    one_look = _cost(connection, versions, cases) if not judgings else None
+    per_call = None if one_look is None else one_look / (len(cases) * len(versions))
+    return {
+        "cases": len(cases),
+        "looks": list(plan.looks),
+        "margin": plan.margin,
+        "least_calls": least,
+        "most_calls": most,
+        "least_cost_usd": None if per_call is None else round(float(per_call * least), 6),
+        "most_cost_usd": None if per_call is None else round(float(per_call * most), 6),
+    }
+
+
+def _cost(connection: ModelConnection, versions: list[PromptVersion], cases: list[Case]) -> Decimal | None:
+    """Every case once in each arm; None where the connection has no price of its own.
+
+    A table of prices is loaded by workers alone, so it is not asked here.
+    """
+    price = json.loads(connection.price)
+    if price is None and connection.kind != ModelConnection.Kind.LOCAL:
+        return None
+    pricing = Pricing(Kind(connection.kind), connection.base_url, connection.model, price)
+    most = int(connection.parameter_values.get("max_tokens", DEFAULT_MAX_TOKENS))
+    whole = Decimal(0)
+    for version in versions:
+        asker = Asker(version)
+        for case in cases:
+            whole += estimate(pricing, asker.messages(case), most) or Decimal(0)
+    return whole

@@ -1,0 +1,85 @@
+"""Runs and their results as the API and the commands show them."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from accounts.shapes import actor_shape
+from evaluations.asked_of import entries
+from evaluations.models import Cell, EvaluationRun
+from evaluations.planning import plan_of
+from evaluations.run_reading import Progress, progress_of
+from promptforge.lib.ids import encode
+from promptforge.lib.instants import format_instant
+
+
+def run_shapes(runs: Iterable[EvaluationRun]) -> list[dict[str, Any]]:
+    listed = list(runs)
+    progress = progress_of(listed)
+    return [_run_shape(run, progress[run.pk]) for run in listed]
+
+
+def run_shape(run: EvaluationRun) -> dict[str, Any]:
+    [shape] = run_shapes([run])
+    return shape
+
+
+def _run_shape(run: EvaluationRun, progress: Progress) -> dict[str, Any]:
+    plan = plan_of(run)
+    return {
+        "id": encode("run", run.pk),
+        "status": run.status,
+        "pause_reason": run.pause_reason,
+        "candidate": str(run.candidate),
+        "baseline": None if run.baseline is None else str(run.baseline),
+        "channel": None if run.channel is None else run.channel.name,
+        "set": run.set_revision.set.name,
+        "revision": run.set_revision.number,
+        "connection": run.connection.name,
+        "judge": None if run.judge is None else run.judge.name,
+        "advisory": json.loads(run.plan).get("advisory", []),
+        "plan": {"looks": list(plan.looks), "margin": plan.margin, "estimand": plan.estimand},
+        "look": run.look + 1,
+        "verdict": run.verdict_object,
+        "progress": {
+            "done": progress.done,
+            "total": progress.total,
+            "unscored": progress.unscored,
+            "under_way": progress.calling,
+            "rate": progress.rate,
+            "seconds_left": progress.seconds_left,
+        },
+        "calls": run.calls,
+        "max_calls": run.max_calls,
+        # Unknown is None, never 0.
+        "cost_usd": None if run.unpriced_calls else float(run.cost_usd),
+        "max_cost_usd": None if run.max_cost_usd is None else float(run.max_cost_usd),
+        "created_by": actor_shape(run.created_by),
+        "created_at": format_instant(run.created_at),
+        "started_at": None if run.started_at is None else format_instant(run.started_at),
+        "finished_at": None if run.finished_at is None else format_instant(run.finished_at),
+    }
+
+
+def result_shape(cell: Cell) -> dict[str, Any]:
+    return {
+        "id": encode("cel", cell.pk),
+        "case": cell.case.key,
+        "arm": cell.arm,
+        "repeat": cell.repeat,
+        "confirms": cell.confirms,
+        "output": cell.output,
+        "scores": entries(cell.scores),
+        "score": cell.score,
+        "passed": cell.passed,
+        "state": cell.state,
+        "error": cell.error or None,
+        "error_detail": cell.error_detail or None,
+        "latency_ms": cell.latency_ms,
+        "input_tokens": cell.input_tokens,
+        "output_tokens": cell.output_tokens,
+        "cost_usd": None if cell.cost_usd is None else float(cell.cost_usd),
+        "model": cell.model,
+        "fingerprint": cell.fingerprint,
+        "cached": cell.cached,
+    }

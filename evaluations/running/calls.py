@@ -1,0 +1,138 @@
+"""One call of a run, made in a thread that touches no database: what is sent, and what came of it."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from evaluations import local_model
+from evaluations.models import EvaluationRun, ModelConnection
+from evaluations.prices import Pricing, cost
+from evaluations.providers import CallFailed, Completion, Connection, Failure, Kind, Message, Secret, complete
+from evaluations.spending import Reservation
+from promptforge.lib.sealing import Unsealable, unseal
+
+SECONDS = 60.0  # for one call
+SPARE = 15.0  # a lease lasts longer than its call: what is not settled by then is asked again
+
+
+# Every further call would fail the same: somebody has to mend it.
+_PAUSES = frozenset({Failure.BAD_KEY, Failure.URL_NOT_ALLOWED})
+
+
+class NotThere(CallFailed):
+    """The local model cannot be had on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A connection of a run as it is called: what the run froze, with today's key."""
+
+    connection_id: int
+    connection: Connection
+    pricing: Pricing
+
+    @property
+    def most_tokens(self) -> int:
+        return self.connection.max_tokens
+
+    @property
+    def lease(self) -> float:
+        """In seconds; the local model may have to start first."""
+        starting = local_model.START_SECONDS if self.connection.kind is Kind.LOCAL else 0.0
+        return SECONDS + SPARE + starting
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call that was counted and leased. `judging` names the criterion that a judge is asked about, else None."""
+
+    cell_id: int
+    fence: int
+    tries: int
+    began_at: datetime
+    line: Line
+    messages: list[Message]
+    seed: int
+    key: bytes | None
+    reservation: Reservation | None  # None: it comes from the cache, and costs nothing
+    judging: str | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a call: `completion` or `failed`. `pauses`: every further call would fail the same."""
+
+    completion: Completion | None = None
+    failed: CallFailed | None = None
+
+    @property
+    def pauses(self) -> bool:
+        return self.failed is not None and (self.failed.kind in _PAUSES or isinstance(self.failed, NotThere))
+
+
+def line_of(row: ModelConnection, settings: str) -> Line:
+    """Raises CallFailed when there is no key that could be used."""
+    frozen: dict[str, Any] = json.loads(settings)
+    kind = Kind(frozen["kind"])
+    connection = Connection(
+        kind=kind,
+        base_url=frozen["base_url"],
+        model=frozen["model"],
+        api_key=_key(row),
+        parameters=frozen["parameters"],
+        timeout=SECONDS,
+    )
+    pricing = Pricing(kind, frozen["base_url"], frozen["model"], json.loads(row.price))
+    return Line(row.pk, connection, pricing)
+
+
+def perform(call: Call) -> Outcome:
+    """Make the call; never raises."""
+    try:
+        return Outcome(completion=complete(_reached(call.line.connection), call.messages, call.seed))
+    except CallFailed as failed:
+        return Outcome(failed=failed)
+    except Exception as error:  # noqa: BLE001 - a cell that breaks an adapter ends as unscored, not the worker
+        # Not its words: they may quote what was sent.
+        return Outcome(failed=CallFailed(Failure.BAD_ANSWER, f"The answer could not be read ({type(error).__name__})."))
+
+
+def _reached(connection: Connection) -> Connection:
+    """The connection; the local model is started when it does not run."""
+    if connection.kind is not Kind.LOCAL:
+        return connection
+    try:
+        serving = local_model.serving()
+    except local_model.Unavailable as error:
+        raise NotThere(Failure.UNREACHABLE, str(error)) from None
+    url = f"http://127.0.0.1:{serving.port}/v1"
+    return replace(connection, base_url=url, api_key=Secret(serving.key), own_port=serving.port)
+
+
+def cost_of(call: Call, completion: Completion) -> Decimal | None:
+    return cost(
+        call.line.pricing,
+        input_tokens=completion.input_tokens,
+        output_tokens=completion.output_tokens,
+        cached_tokens=completion.cached_tokens,
+    )
+
+
+def lines_of(run: EvaluationRun) -> dict[str, Line]:
+    """`answer` and, where the run has one, `judge`."""
+    found = {"answer": line_of(run.connection, run.settings)}
+    if run.judge is not None:
+        found["judge"] = line_of(run.judge, run.judge_settings)
+    return found
+
+
+def _key(row: ModelConnection) -> Secret:
+    if row.key is None:
+        return Secret("")
+    try:
+        return Secret(unseal(bytes(row.key), row.place))
+    except Unsealable as error:
+        raise CallFailed(Failure.BAD_KEY, f"{error} Give the connection {row} its key again.") from None

@@ -1,0 +1,131 @@
+"""The loop that works on runs: it takes cells, calls in threads, and writes down what came back.
+
+Rows are the queue. Threads touch no database, and no transaction is open while a call is. Whoever dies here loses only
+the calls on their way: their cells are due again when the lease has run out.
+"""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+
+from django.db import connection
+
+from evaluations.actions.runs import pause_run
+from evaluations.models import EvaluationRun
+from evaluations.running.calls import Call, Outcome, perform
+from evaluations.running.deciding import advance, give_up
+from evaluations.running.facts import Facts, read_run
+from evaluations.running.settling import release, score_waiting, serve, settle
+from evaluations.running.stopping import is_stopping
+from evaluations.running.taking import take
+from events.fence import is_fenced
+
+THREADS = 200
+TURN = 20.0  # seconds after which a worker begins nothing more, so that other tasks get their turn
+GRACE = 6.0  # seconds that calls on their way are waited for when the worker is told to end
+_LOCK = 20555
+PAUSE = 0.2  # seconds between two looks at the database while calls are under way
+
+
+class Engine:
+    """One worker at work; `only` narrows it to one run."""
+
+    def __init__(self, only: int | None = None) -> None:
+        self.only = only
+        self.flying: dict[Future[Outcome], Call] = {}
+        self._facts: dict[int, Facts] = {}
+        self._of_cell: dict[int, Facts] = {}
+        self._first: dict[tuple[int, str | None], float] = {}
+
+    def work(self, longest: float = TURN) -> bool:
+        """Work until nothing is due or the turn is over; returns whether something was left."""
+        ends = time.monotonic() + longest
+        pool = ThreadPoolExecutor(THREADS, thread_name_prefix="evaluation")
+        try:
+            while True:
+                over = is_stopping() or time.monotonic() > ends
+                moved = False if over else self._begin(pool)
+                if not self.flying:
+                    if over or not moved:
+                        return over
+                    continue
+                self._collect(PAUSE)
+                if is_stopping():
+                    self._end_soon()
+                    return True
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _begin(self, pool: ThreadPoolExecutor) -> bool:
+        """Start what may be started; whether anything moved."""
+        if is_fenced():
+            return False
+        moved = False
+        for run_id in self._open_runs():
+            facts = self._facts_of(run_id)
+            stepped = bool(score_waiting(facts)) | advance(facts)
+            taken = take(facts, THREADS - len(self.flying))
+            for call, completion in taken.served:
+                serve(facts, call, completion)
+            for call in taken.calls:
+                self._of_cell[call.cell_id] = facts
+                self._first.setdefault((call.cell_id, call.judging), time.monotonic())
+                self.flying[pool.submit(perform, call)] = call
+            if taken.pause:
+                pause_run(run_id, taken.pause)
+            if taken.spent and not self._flies(run_id):
+                give_up(run_id, taken.spent)
+            moved = moved or stepped or bool(taken.calls or taken.served)
+        return moved
+
+    def _collect(self, seconds: float) -> None:
+        done, _ = wait(self.flying, timeout=seconds, return_when=FIRST_COMPLETED)
+        for future in done:
+            call = self.flying.pop(future)
+            since_first = time.monotonic() - self._first[call.cell_id, call.judging]
+            settle(self._of_cell[call.cell_id], call, future.result(), since_first)
+
+    def _end_soon(self) -> None:
+        """Keep what comes in the next seconds; what was not begun is free at once, the rest when its lease is over."""
+        idle = [future for future in self.flying if future.cancel()]
+        release([self.flying.pop(future) for future in idle])
+        ends = time.monotonic() + GRACE
+        while self.flying and (left := ends - time.monotonic()) > 0:
+            self._collect(min(left, PAUSE))
+
+    def _open_runs(self) -> list[int]:
+        states = [EvaluationRun.Status.QUEUED, EvaluationRun.Status.RUNNING]
+        runs = EvaluationRun.objects.filter(status__in=states)
+        if self.only is not None:
+            runs = runs.filter(pk=self.only)
+        return list(runs.order_by("id").values_list("pk", flat=True))
+
+    def _facts_of(self, run_id: int) -> Facts:
+        if run_id not in self._facts:
+            self._facts[run_id] = Facts(read_run(run_id))
+        return self._facts[run_id]
+
+    def _flies(self, run_id: int) -> bool:
+        return any(self._of_cell[call.cell_id].run_id == run_id for call in self.flying.values())
+
+
+def work(longest: float = TURN, only: int | None = None) -> bool:
+    """Work on what is due, unless another worker does; returns whether the turn ended with work left."""
+    with _only_one() as mine:
+        return mine and Engine(only).work(longest)
+
+
+@contextmanager
+def _only_one() -> Iterator[bool]:
+    """The right to work, which ends with the session of whoever has it: one loop fills every connection's room, and the
+    other workers stay free for what else there is to do."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+        mine = bool(cursor.fetchone()[0])
+    try:
+        yield mine
+    finally:
+        if mine:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])

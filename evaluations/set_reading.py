@@ -1,0 +1,93 @@
+"""Finding evaluation sets on behalf of a principal, and how they look in answers."""
+
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet
+
+from accounts.policies import Principal, pattern_condition
+from accounts.roles import Permission, Scope
+from accounts.shapes import actor_shape
+from evaluations.actions.sets import case_fields
+from evaluations.models import Case, EvaluationSet, SetRevision
+from promptforge.lib.errors import DomainError, shorten
+from promptforge.lib.ids import decode, encode
+from promptforge.lib.instants import format_instant
+from promptforge.lib.verdicts import require
+from prompts.models import Prompt
+
+MOST_ADVICE = 5
+
+
+def visible_sets(principal: Principal) -> QuerySet[EvaluationSet]:
+    """The sets of the project that belong to a prompt within reach, and those that all prompts share."""
+    require(principal.may_somewhere(Permission.READ, Scope.EVALUATIONS_RUN))
+    sets = EvaluationSet.objects.filter(project=principal.project).select_related("prompt")
+    if principal.key is None:
+        return sets.filter(Q(prompt=None) | Q(prompt__in=Prompt.objects.visible_to(principal)))
+    if not principal.key.prompts:
+        return sets
+    reached = Prompt.objects.filter(pattern_condition(principal.key.prompts), project=principal.project)
+    return sets.filter(Q(prompt=None) | Q(prompt__in=reached))
+
+
+def find_set(principal: Principal, set_id: str) -> EvaluationSet:
+    found = visible_sets(principal).filter(pk=decode("set", set_id, "not_found")).first()
+    if found is None:
+        raise DomainError("not_found", f"There is no evaluation set with the id {shorten(set_id)} within reach.")
+    return found
+
+
+def find_revision(owner: EvaluationSet, asked: str | None) -> SetRevision:
+    """The revision of a number, or the newest."""
+    number = owner.revision
+    if asked is not None:
+        if not (asked.isascii() and asked.isdecimal() and len(asked) <= 9):
+            raise DomainError("bad_value", f"revision is a whole number from 1, not {shorten(asked, 40)}.")
+        number = int(asked)
+    found = SetRevision.objects.select_related("author").filter(set=owner, number=number).first()
+    if found is None:
+        raise DomainError("not_found", f"The set {owner} has no revision {number}; its newest is {owner.revision}.")
+    return found
+
+
+def set_shape(owner: EvaluationSet) -> dict[str, Any]:
+    newest = SetRevision.objects.get(set=owner, number=owner.revision)
+    return {
+        "id": encode("set", owner.pk),
+        "name": owner.name,
+        "prompt": owner.prompt.name if owner.prompt else None,
+        "description": owner.description,
+        "criteria": newest.criteria_list,
+        "cases": newest.cases.count(),
+        "revision": owner.revision,
+        "archived": owner.archived_at is not None,
+        "created_at": format_instant(owner.created_at),
+    }
+
+
+def case_shape(case: Case) -> dict[str, Any]:
+    return case_fields(case) | {"revision": case.added_in}
+
+
+def revision_shape(revision: SetRevision) -> dict[str, Any]:
+    return {
+        "number": revision.number,
+        "at": format_instant(revision.at),
+        "author": actor_shape(revision.author),
+        "message": revision.message,
+        "criteria": revision.criteria_list,
+        "cases": revision.cases.count(),
+    }
+
+
+def advice(owner: EvaluationSet) -> list[str]:
+    """What a person should know about the newest revision: cases that ask the same count double and add nothing."""
+    cases = Case.objects.standing_in(owner.pk, owner.revision)
+    same = cases.order_by().values("variables", "messages").annotate(times=Count("pk")).filter(times__gt=1)
+    told = []
+    for row in same[:MOST_ADVICE]:
+        keys = cases.filter(variables=row["variables"], messages=row["messages"]).values_list("key", flat=True)[:4]
+        told.append(f"{row['times']} cases ask the same: {', '.join(keys)}. Keep one of them.")
+    if not owner.revision or not cases.exists():
+        told.append("The set has no cases yet. Ten are a start; thirty see smaller drops.")
+    return told

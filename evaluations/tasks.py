@@ -1,0 +1,25 @@
+"""What works on runs. The task may run twice, and finds its work in rows."""
+
+from celery import shared_task, signals
+
+from evaluations.running import stopping
+from events.relay import wake
+
+signals.worker_shutting_down.connect(stopping.stop, weak=False)
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def work() -> None:
+    """Take a turn at what is due; with work left, the next turn waits behind what other tasks have to do."""
+    from evaluations.running.engine import work as take_a_turn
+
+    if take_a_turn():
+        wake("evaluations.tasks.work")
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def forget_old_answers() -> None:
+    """Delete from the cache what is too old to serve."""
+    from evaluations.running.caching import forget_old
+
+    forget_old()

@@ -1,0 +1,347 @@
+"""A run from its start to its verdict, with everything that a provider, a budget and a person can do to it meanwhile."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from evaluations.actions.runs import cancel_run, label_answer, resume_run
+from evaluations.calibrating import calibration
+from evaluations.models import Budget, CachedCall, Cell, EvaluationRun, ModelConnection
+from evaluations.running.engine import work
+from events.models import Event, RestoreFence
+from promptforge.lib.errors import DomainError
+from tests.evaluations.rows import add_case
+from tests.evaluations.running import HELLO, Bench, finished, make_bench, make_due, states
+from tests.evaluations.stub_provider import Provider
+from tests.personas import Team
+from tests.plugin import ROOT
+
+type Make = Callable[..., Bench]
+RUBRIC = [*HELLO, {"type": "llm-rubric", "value": "The answer greets", "name": "greets"}]
+
+
+@pytest.fixture
+def make(team: Team, provider: Provider) -> Make:
+    def bench(**fields: Any) -> Bench:
+        return make_bench(team, provider, **fields)
+
+    provider.behave(text="Hello Ada!")
+    return bench
+
+
+def to_the_end(run: EvaluationRun) -> EvaluationRun:
+    """Work as often as time would let retries come due."""
+    for _ in range(40):
+        if finished(run).status not in ("queued", "running"):
+            break
+        make_due(run)
+    return run
+
+
+def kinds(run: EvaluationRun) -> list[str]:
+    return list(
+        Event.objects.filter(subject_kind="run", subject_id=run.pk).order_by("pk").values_list("kind", flat=True)
+    )
+
+
+# --- The ordinary course ---------------------------------------------------------------------------------------------
+def test_equal_answers_pass_and_each_cell_is_paid_once(make: Make, provider: Provider) -> None:
+    bench = make()
+    run = finished(bench.start())
+    assert (run.outcome, run.status) == ("PASS", "done"), run.verdict
+    cells = Cell.objects.filter(run=run)
+    assert len(provider.calls()) == run.calls == cells.count() == 3 * 2 * (run.verdict_object or {})["repeats"]
+    assert kinds(run) == ["run.started", "run.finished"]
+    asked = {call["messages"][0]["content"] for call in provider.calls()}
+    assert asked == {"Text 1 for Ada", "Text 2 for Ada"}
+    assert len({call["seed"] for call in provider.calls()}) == run.calls
+    arms = list(cells.order_by("position").values_list("arm", flat=True))
+    assert {frozenset(pair) for pair in zip(arms[::2], arms[1::2], strict=True)} == {
+        frozenset(["candidate", "baseline"])
+    }
+
+
+def test_a_worse_candidate_fails_at_the_first_look_and_the_database_agrees(make: Make, provider: Provider) -> None:
+    provider.behave(texts={"Text 2": "Bonjour", "Text 1": "Hello Ada!"})
+    run = finished(make().start())
+    verdict = run.verdict_object or {}
+    assert run.outcome == "FAIL"
+    assert verdict["delta"] == pytest.approx(-1.0)
+    assert (run.look, verdict["repeats"]) == (0, 5)
+    assert [case["delta"] for case in verdict["worst"]] == [-1.0] * 3
+
+
+def test_one_dead_case_is_confirmed_by_fresh_calls_that_no_cache_answers(make: Make, provider: Provider) -> None:
+    bench = make(cases=13)
+    with_own_name(bench, "case 13", customer_name="Zoe")
+    provider.behave(texts={"Text 2 for Zoe": "Bonjour", "Text": "Hello Ada!"})
+    run = finished(bench.start(margin=0.2))
+    verdict = run.verdict_object or {}
+    assert run.outcome == "FAIL", verdict
+    [cases] = [each for each in verdict["guardrails"] if each["kind"] == "cases"]
+    assert (cases["outcome"], cases["cases"]) == ("FAIL", ["Zoe"])
+    fresh = Cell.objects.filter(run=run, confirms=True)
+    assert set(fresh.values_list("case__key", flat=True)) == {"Zoe"}
+    assert fresh.count() == 16
+    assert not fresh.filter(cached=True).exists()
+    assert CachedCall.objects.count() == Cell.objects.filter(run=run, confirms=False).count()
+
+
+def with_own_name(bench: Bench, _: str, **variables: str) -> None:
+    """One more case, with values of its own."""
+    with transaction.atomic():
+        number = bench.owner.revisions.count() + 1
+        bench.owner.revisions.create(number=number, author=bench.team.ada.user, criteria=json.dumps(HELLO))
+        add_case(bench.owner, number, key=variables["customer_name"], variables=json.dumps(variables), position=99)
+
+
+def test_without_a_live_version_the_pass_rate_decides(make: Make, provider: Provider) -> None:
+    bench = make()
+    run = finished(bench.start(baseline=None, channel=None))
+    assert run.outcome == "PASS"
+    assert not Cell.objects.filter(run=run, arm="baseline").exists()
+    provider.behave(text="Bonjour")
+    assert finished(bench.start(baseline=None, channel=None, seed=8)).outcome == "FAIL"
+
+
+def test_a_repeated_run_is_answered_from_the_cache_and_cannot_fish_for_luck(make: Make, provider: Provider) -> None:
+    bench = make()
+    first = finished(bench.start())
+    paid = len(provider.calls())
+    provider.behave(text="Bonjour")
+    again = finished(bench.start())
+    assert (again.outcome, again.calls, len(provider.calls())) == ("PASS", 0, paid)
+    assert set(Cell.objects.filter(run=again).values_list("cached", flat=True)) == {True}
+    other = finished(bench.start(seed=first.seed + 1))
+    assert other.calls > 0
+
+
+def test_what_cannot_be_rendered_is_refused_before_anything_is_paid(make: Make, provider: Provider) -> None:
+    bench = make()
+    with_own_name(bench, "", customer_name="Zoe")
+    with transaction.atomic():
+        bench.owner.revisions.create(number=4, author=bench.team.ada.user, criteria=json.dumps(HELLO))
+        add_case(bench.owner, 4, key="empty", variables="{}", position=100)
+    with pytest.raises(DomainError) as refused:
+        bench.start()
+    assert refused.value.code == "case_not_rendered"
+    assert "case empty" in refused.value.detail and "customer_name" in refused.value.detail
+    assert [fault.pointer for fault in refused.value.faults] == ["/cases/empty"] * 2
+    assert (EvaluationRun.objects.count(), provider.calls()) == (0, [])
+
+
+@pytest.mark.parametrize("person", ["ben", "noor", "farah_key"])
+def test_only_who_edits_the_prompt_starts_cancels_and_resumes(make: Make, team: Team, person: str) -> None:
+    bench = make()
+    run = bench.start()
+    stranger = {"ben": team.ben, "noor": team.noor, "farah_key": team.noor}[person]
+    for verb in (cancel_run, resume_run):
+        with pytest.raises(DomainError) as refused:
+            verb(by=stranger, run=run)
+        assert refused.value.code == "forbidden"
+    bench.team = replace(team, ada=stranger)
+    with pytest.raises(DomainError):
+        bench.start()
+    run.refresh_from_db()
+    assert (run.status, EvaluationRun.objects.count()) == ("queued", 1)
+
+
+# --- Hostile providers -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("behaviour", "error"),
+    [
+        ({"fault": "rate_limited", "retry_after": "99999999"}, "rate_limited"),
+        ({"fault": "server_error"}, "server_error"),
+        ({"fault": "html"}, "bad_answer"),
+        ({"fault": "truncated"}, "bad_answer"),
+        ({"fault": "huge"}, "too_large"),
+        ({"fault": "error_in_200"}, None),
+        ({"fault": "wrong_model"}, "wrong_model"),
+    ],
+    ids=lambda value: value["fault"] if isinstance(value, dict) else "",
+)
+def test_a_failing_provider_is_classified_and_never_scored(
+    make: Make, provider: Provider, behaviour: dict[str, Any], error: str | None
+) -> None:
+    """Whatever every tenth call says, the verdict is none that lets anything pass."""
+    bench = make()
+    provider.behave(text="Hello Ada!", only="Text 2", **behaviour)
+    run = to_the_end(bench.start())
+    failed = Cell.objects.filter(run=run, state="unscored")
+    assert run.outcome in ("INCONCLUSIVE", "NOT_COMPARABLE"), (run.status, run.outcome, run.verdict)
+    assert failed.exists()
+    assert set(failed.values_list("arm", "score", "passed")) == {("candidate", None, None)}
+    if error is not None:
+        assert set(failed.values_list("error", flat=True)) == {error}
+    assert all("sk-good" not in detail for detail in failed.values_list("error_detail", flat=True))
+    if error == "wrong_model":
+        assert run.outcome == "NOT_COMPARABLE"
+
+
+def test_what_passes_by_itself_is_tried_again_and_costs_no_verdict(make: Make, provider: Provider) -> None:
+    bench = make()
+    provider.behave(text="Hello Ada!", fault="server_error", every=5)
+    run = to_the_end(bench.start())
+    assert run.outcome == "PASS"
+    assert Cell.objects.filter(run=run, tries__gt=1).exists()
+    assert not Cell.objects.filter(run=run, state="unscored").exists()
+    assert len(provider.calls()) == run.calls > Cell.objects.filter(run=run).count()
+
+
+# --- Pauses ----------------------------------------------------------------------------------------------------------
+def test_a_revoked_key_pauses_and_a_new_one_resumes_where_it_stopped(
+    make: Make, team: Team, provider: Provider
+) -> None:
+    bench = make(max_concurrency=2)
+    run = bench.start()
+    provider.behave(text="Hello Ada!", fault="bad_key", first=1)
+    finished(run)
+    assert run.status == "paused"
+    assert "key" in run.pause_reason and "sk-good" not in run.pause_reason
+    kept = dict(Cell.objects.filter(run=run, state="done").values_list("pk", "output"))
+    paid = len(provider.calls())
+    assert work() is False
+    assert len(provider.calls()) == paid
+    bench.set_key("sk-new")
+    provider.behave(text="Hello Ada!")
+    resume_run(by=team.ada, run=run)
+    finished(run)
+    assert run.outcome == "PASS"
+    assert kept.items() <= dict(Cell.objects.filter(run=run).values_list("pk", "output")).items()
+    assert {call["key"] for call in provider.calls()[paid:]} == {"sk-new"}
+    assert kinds(run) == ["run.started", "run.paused", "run.resumed", "run.finished"]
+
+
+def test_a_budget_ends_in_a_pause_and_not_in_overspending(make: Make, team: Team, provider: Provider) -> None:
+    bench = make()
+    Budget.objects.create(project=team.project, calls_per_day=10)
+    run = finished(bench.start())
+    assert (run.status, run.calls, len(provider.calls())) == ("paused", 10, 10)
+    assert "10 calls of today" in run.pause_reason
+    assert states(run)["done"] == 10
+    resume_run(by=team.ada, run=run)
+    finished(run)
+    assert (run.status, len(provider.calls())) == ("paused", 10)
+    Budget.objects.update(calls_per_day=None)
+    resume_run(by=team.ada, run=run)
+    assert finished(run).outcome == "PASS"
+
+
+def test_a_ceiling_in_dollars_holds(make: Make, provider: Provider) -> None:
+    bench = make(price='{"input":1,"output":1000}', parameters='{"max_tokens":10}')
+    run = finished(bench.start(max_cost_usd=Decimal("0.05")))
+    assert run.status == "paused"
+    assert "$0.05" in run.pause_reason
+    assert run.cost_usd <= Decimal("0.05")
+    assert 0 < len(provider.calls()) < 30
+
+
+def test_a_run_out_of_calls_is_incomplete(make: Make, provider: Provider) -> None:
+    run = make().start()
+    EvaluationRun.objects.filter(pk=run.pk).update(max_calls=7)
+    finished(run)
+    assert (run.status, run.outcome, len(provider.calls())) == ("done", "INCOMPLETE", 7)
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"), [({"model": "stub-2"}, "changed"), ({"removed_at": "2026-01-01T00:00Z"}, "removed")]
+)
+def test_another_connection_than_was_agreed_on_is_not_called(
+    make: Make, team: Team, provider: Provider, fields: dict[str, str], word: str
+) -> None:
+    bench = make()
+    run = bench.start()
+    ModelConnection.objects.filter(pk=bench.connection.pk).update(**fields)
+    finished(run)
+    assert (run.status, provider.calls()) == ("paused", [])
+    assert word in run.pause_reason
+    with pytest.raises(DomainError) as refused:
+        resume_run(by=team.ada, run=EvaluationRun.objects.get(pk=run.pk))
+    assert refused.value.code == "run_not_resumable"
+
+
+def test_a_cancelled_run_calls_nobody_and_has_no_verdict(make: Make, team: Team, provider: Provider) -> None:
+    run = make().start()
+    cancel_run(by=team.ada, run=run)
+    finished(run)
+    assert (run.status, run.outcome, provider.calls()) == ("cancelled", "", [])
+    with pytest.raises(DomainError) as refused:
+        cancel_run(by=team.ada, run=run)
+    assert refused.value.code == "run_ended"
+
+
+def test_a_restored_past_spends_nothing(make: Make, provider: Provider) -> None:
+    run = make().start()
+    fence = RestoreFence.objects.using("owner").create(archive_digest="0" * 64)
+    assert work() is False
+    assert provider.calls() == []
+    RestoreFence.objects.using("owner").filter(pk=fence.pk).update(confirmed_at=run.created_at)
+    assert finished(run).outcome == "PASS"
+
+
+# --- Judges ----------------------------------------------------------------------------------------------------------
+def test_a_judge_advises_until_people_have_labelled_thirty_answers(make: Make, team: Team, provider: Provider) -> None:
+    bench = make(criteria=RUBRIC)
+    provider.behave(texts={"Does the answer fulfil": "It does not greet.\nGRADE: FAIL", "Text": "Hello Ada!"})
+    run = finished(bench.start())
+    assert run.outcome == "PASS", "what a judge says counts for nothing before it is calibrated"
+    assert json.loads(run.plan)["advisory"] == ["greets"]
+    verdict = run.verdict_object or {}
+    assert verdict["judge_flips"]["of"] == 20 and verdict["judge_flips"]["hits"] == 0
+    cells = list(Cell.objects.filter(run=run, state="done").order_by("position")[:30])
+    lines = [line for line in json.loads(cells[0].scores) if line["criterion"] == "greets"]
+    assert (lines[0]["passed"], lines[0]["weight"]) == (False, 0)
+    for number, cell in enumerate(cells):
+        label_answer(by=team.ada, cell=cell, criterion="greets", passed=number == 0)
+    assert calibration(team.project.pk, run.judge_settings, "greets").enough
+    counted = bench.start(seed=9)
+    assert json.loads(counted.plan)["advisory"] == []
+    finished(counted)
+    assert Cell.objects.filter(run=counted, state="done", passed=True).count() == 0
+
+
+def test_a_judge_that_gives_no_grade_leaves_unscored(make: Make, team: Team, provider: Provider) -> None:
+    bench = make(criteria=RUBRIC)
+    provider.behave(texts={"Does the answer fulfil": "GRADE: PASS", "Text": "Hello Ada!"})
+    first = finished(bench.start())
+    for number, cell in enumerate(Cell.objects.filter(run=first, state="done").order_by("position")[:30]):
+        label_answer(by=team.ada, cell=cell, criterion="greets", passed=number > 0)
+    provider.behave(texts={"Does the answer fulfil": "10/10!!!", "Text": "Hello Ada!"})
+    run = finished(bench.start(seed=9))
+    assert run.outcome == "INCONCLUSIVE"
+    assert set(Cell.objects.filter(run=run).values_list("state", "error", "passed")) == {("unscored", "judge", None)}
+
+
+def test_what_a_judge_alone_asks_is_refused_while_it_advises(make: Make) -> None:
+    bench = make(criteria=RUBRIC[1:])
+    with pytest.raises(DomainError) as refused:
+        bench.start()
+    assert refused.value.code == "nothing_counts"
+
+
+def test_length_is_held_against_the_live_answers_of_the_same_case(make: Make, provider: Provider) -> None:
+    bench = make(criteria=[*HELLO, {"type": "length-ratio", "threshold": 1.5}])
+    provider.behave(texts={"Text 2": "Hello Ada " * 10, "Text 1": "Hello Ada"})
+    run = finished(bench.start())
+    assert run.outcome == "FAIL"
+    assert set(Cell.objects.filter(run=run).values_list("arm", "passed")) == {("candidate", False), ("baseline", True)}
+
+
+# --- Light web processes ---------------------------------------------------------------------------------------------
+def test_the_web_imports_neither_statistics_nor_prices() -> None:
+    """Every page and door is loaded, and a run's door with it; what only workers need stays out."""
+    code = (
+        "import sys, django; django.setup(); import promptforge.asgi, promptforge.urls, evaluations.tasks; "
+        "print([m for m in ('scipy', 'numpy', 'genai_prices', 'openai', 'anthropic', 'xllamacpp') if m in sys.modules])"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert said.stdout.strip().splitlines()[-1] == "[]"
