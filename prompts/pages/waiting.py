@@ -7,15 +7,16 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 from django.db.models.functions import TruncDate
 
 from accounts.models import Project, User
 from accounts.policies import Principal
-from events.models import WebhookEndpoint
+from events.kinds import EventKind
+from events.models import Event, WebhookEndpoint
 from prompts.checks import Line, lines, missing, status
 from prompts.diffing import diff_versions
-from prompts.models import FreezeWindow, Head, Promotion, Prompt, PromptVersion, Release
+from prompts.models import FreezeWindow, Head, Promotion, Prompt, PromptVersion, Release, Schedule
 from prompts.models.releases import ReleaseKind
 from prompts.pages.listing import LONG
 from prompts.standing import Standing, standings
@@ -180,6 +181,25 @@ def freezes(project: Project, now: datetime) -> QuerySet[FreezeWindow]:
     """The freeze windows that are on."""
     standing = FreezeWindow.objects.filter(channel__project=project, lifted_at=None)
     return standing.filter(starts_at__lte=now, ends_at__gt=now).select_related("channel", "created_by")
+
+
+def missed(still_open: QuerySet[Promotion], now: datetime) -> QuerySet[Promotion]:
+    """Open promotions that were not ready when they were due in the last days, and that nobody scheduled anew."""
+    told = Event.objects.filter(
+        project_id=OuterRef("prompt__project"),
+        subject_kind="promotion",
+        subject_id=OuterRef("pk"),
+        kind=EventKind.PROMOTION_MISSED,
+        at__gt=now - timedelta(days=DAYS),
+    )
+    due_again = Schedule.objects.standing().filter(promotion=OuterRef("pk"))
+    return (
+        still_open.annotate(missed_at=Subquery(told.order_by("-pk").values("at")[:1]))
+        .filter(~Exists(due_again), missed_at__isnull=False)
+        .select_related("prompt", "channel", "version")
+        .defer(*(f"version__{text}" for text in LONG))
+        .order_by("-pk")
+    )
 
 
 def failing_webhooks(project: Project) -> QuerySet[WebhookEndpoint]:
