@@ -1,9 +1,10 @@
 """What changed between two versions as the page of a promotion tells it: texts line by line, the rest in tables."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from django.utils.safestring import mark_safe
+from django.utils.safestring import SafeString, mark_safe
 
 from prompts.diffing import Segment
 from prompts.hidden_text import find_hidden
@@ -45,10 +46,15 @@ def differences(old_id: int | None, new_id: int) -> Differences:
         summary=summary(found),
         texts=list(_texts(found)),
         variables=rows["Variables"],
-        config=[row._replace(name=mark_safe(row.name.removeprefix("/") or "/")) for row in rows["Config"]],  # noqa: S308  escaped
+        config=[row._replace(name=_path(row.name)) for row in rows["Config"]],
         includes=rows["Includes"],
         hidden=sum(not each["usual"] for text in _served(found.new["content"]) for each in find_hidden(text)),
     )
+
+
+def _path(name: SafeString) -> SafeString:
+    """The way to a setting, which may break behind each step; a slash of markup is no step."""
+    return mark_safe(re.sub(r"(?<!<)/", "/<wbr>", name.removeprefix("/") or "/"))  # noqa: S308  escaped already
 
 
 def _texts(found: Compared) -> Iterator[Text]:
