@@ -21,6 +21,9 @@ NAMED_BY = {
     "policy_change": "prompts.naming.policy_changes",
     "promotion": "prompts.naming.promotions",
     "review": "prompts.naming.reviews",
+    "set": "evaluations.naming.sets",
+    "connection": "evaluations.naming.connections",
+    "run": "evaluations.naming.runs",
 }
 
 # Whom an event is mailed to, by its kind: a function of an event -> ids of people.

@@ -11,6 +11,7 @@ FILES = (
     "prompts/sql/guards.sql",
     "prompts/sql/checks.sql",
     "prompts/sql/promotions.sql",
+    "evaluations/sql/guards.sql",
     "delivery/sql/guards.sql",
 )
 ROOT = Path(__file__).resolve().parents[2]

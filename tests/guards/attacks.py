@@ -105,7 +105,9 @@ def contents() -> dict[str, tuple[int, str | None]]:
     names = [
         row[0] for row in run("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1", fetch=True)
     ]
-    ours = [name for name in names if name.startswith(("accounts_", "delivery_", "events_", "prompts_"))]
+    ours = [
+        name for name in names if name.startswith(("accounts_", "delivery_", "evaluations_", "events_", "prompts_"))
+    ]
     each = " UNION ALL ".join(
         f"SELECT '{name}', count(*), md5(string_agg(t::text, '|' ORDER BY t::text)) FROM public.{name} t"
         for name in ours

@@ -17,11 +17,13 @@ from django.utils import timezone
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from accounts.models import BreakGlassGrant, Project, User
+from evaluations.models import Budget
 from events.models import Delivery, DeliveryAttempt, Event, WebhookEndpoint
 from promptforge.lib import database, guards
 from promptforge.lib.cluster import ADMIN
 from prompts.actions.releases import break_glass
 from prompts.models import FreezeWindow, Prompt, Ratification, ReviewDismissal, Schedule
+from tests.evaluations.rows import fill, new_connection, new_run, new_set
 from tests.guards.attacks import (
     INSUFFICIENT_PRIVILEGE,
     apply,
@@ -37,6 +39,7 @@ from tests.guards.attacks import (
     run,
     two_roles,
 )
+from tests.guards.test_evaluations import label
 from tests.guards.test_observations import feedback, observation
 from tests.personas import Team
 
@@ -92,7 +95,17 @@ def everything(careful_team: Team) -> Team:
     )
     said = observation(team)
     feedback(team, observation=said.uid)
+    evaluated(team, prompt)
     return team
+
+
+def evaluated(team: Team, prompt: Prompt) -> None:
+    core = new_set(team, prompt)
+    core.save()
+    connection = new_connection(team)
+    connection.save()
+    Budget.objects.create(project=team.project)
+    label(team, fill(new_run(team, core, prompt, connection=connection))[0])
 
 
 def attempted(team: Team) -> None:

@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 ACCOUNTS, EVENTS, FROZEN = "test_accounts.py::", "test_events.py::", "test_frozen.py::"
 LEDGER, PROMOTIONS = "test_heads_and_ledger.py::", "test_policies_and_promotions.py::"
 VERSIONS, BYPASSES = "test_versions.py::", "test_bypasses.py::"
-OBSERVATIONS = "test_observations.py::"
+OBSERVATIONS, EVALUATIONS = "test_observations.py::", "test_evaluations.py::"
 
 RULES = {
     "read_committed": Entry(BYPASSES + "test_nothing_is_decided_on_a_snapshot[release]"),
@@ -113,6 +113,24 @@ RULES = {
     "break_glass_moves": Entry(LEDGER + "test_breaking_glass_moves_something"),
     "observation_of_its_project": Entry(OBSERVATIONS + "test_an_observation_names_its_own_project_s_things[version]"),
     "feedback_of_its_observation": Entry(OBSERVATIONS + "test_feedback_is_about_its_own_project[foreign]"),
+    "set_of_project": Entry(EVALUATIONS + "test_a_set_is_for_a_prompt_of_its_project"),
+    "set_kept": Entry(EVALUATIONS + "test_a_set_stays_with_its_prompt"),
+    "set_revision_counts": Entry(EVALUATIONS + "test_a_set_points_at_its_newest_revision"),
+    "set_revision_next": Entry(EVALUATIONS + "test_revisions_are_numbered_without_a_gap[3]"),
+    "set_revision_right": Entry(EVALUATIONS + "test_a_set_is_edited_by_who_may_edit[noor]"),
+    "case_kept": Entry(EVALUATIONS + "test_a_case_is_not_changed[expected]"),
+    "case_of_new_revision": Entry(EVALUATIONS + "test_a_case_enters_with_its_revision_alone"),
+    "run_of_project": Entry(EVALUATIONS + "test_a_set_of_one_prompt_judges_no_other"),
+    "run_starts_empty": Entry(EVALUATIONS + "test_a_run_starts_empty[forged0]"),
+    "run_kept": Entry(EVALUATIONS + "test_a_run_stays_what_it_was[plan]"),
+    "run_calls_count": Entry(EVALUATIONS + "test_calls_are_counted_and_not_taken_back"),
+    "run_ends_whole": Entry(EVALUATIONS + "test_a_run_ends_when_all_cells_have"),
+    "run_passes_by_its_cells": Entry(EVALUATIONS + "test_a_run_passes_by_its_cells[worse]"),
+    "run_tells_its_cells": Entry(EVALUATIONS + "test_a_verdict_tells_what_its_cells_say"),
+    "cell_of_run": Entry(EVALUATIONS + "test_a_cell_belongs_to_its_run[ended]"),
+    "cell_starts_empty": Entry(EVALUATIONS + "test_a_cell_begins_without_an_answer"),
+    "cell_kept": Entry(EVALUATIONS + "test_what_was_answered_stays[score]"),
+    "cell_in_order": Entry(EVALUATIONS + "test_a_cell_is_taken_before_it_is_answered[forged0]"),
 }
 
 # Triggers that refuse by a rule of their function, or derive what the test misses; the walls follow below.
@@ -162,6 +180,15 @@ TRIGGERS = {
     "schedule_insert": Entry(PROMOTIONS + "test_only_an_open_promotion_is_scheduled"),
     "observation_insert": Entry(OBSERVATIONS + "test_an_observation_names_its_own_project_s_things[prompt]"),
     "feedback_insert": Entry(OBSERVATIONS + "test_feedback_is_about_its_own_project[absent]"),
+    "set_insert": Entry(EVALUATIONS + "test_a_set_is_for_a_prompt_of_its_project"),
+    "set_update": Entry(EVALUATIONS + "test_a_set_stays_with_its_prompt"),
+    "set_revision_insert": Entry(EVALUATIONS + "test_a_set_is_edited_by_who_may_edit[ben]"),
+    "set_revised": Entry(EVALUATIONS + "test_a_set_points_at_its_newest_revision", WRONG),
+    "case_write": Entry(EVALUATIONS + "test_a_case_leaves_with_a_revision_alone"),
+    "run_insert": Entry(EVALUATIONS + "test_a_set_of_one_prompt_judges_no_other"),
+    "run_update": Entry(EVALUATIONS + "test_calls_are_counted_and_not_taken_back"),
+    "cell_insert": Entry(EVALUATIONS + "test_a_cell_begins_without_an_answer"),
+    "cell_update": Entry(EVALUATIONS + "test_what_was_answered_stays[score]"),
 }
 
 # Walls: one attack a kind, aimed at each table alone.

@@ -1,0 +1,19 @@
+"""What is evaluated, with what, and what came of it."""
+
+from evaluations.models.connections import Budget, DaySpending, ModelConnection
+from evaluations.models.runs import Arm, CachedCall, Cell, EvaluationRun, Label
+from evaluations.models.sets import Case, EvaluationSet, SetRevision
+
+__all__ = [
+    "Arm",
+    "Budget",
+    "CachedCall",
+    "Case",
+    "Cell",
+    "DaySpending",
+    "EvaluationRun",
+    "EvaluationSet",
+    "Label",
+    "ModelConnection",
+    "SetRevision",
+]
