@@ -1,5 +1,6 @@
 """Whole ways through the pages: by keys alone, and by somebody who reads no guide; several people, a browser each."""
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.actions.members import set_roles
@@ -71,6 +72,7 @@ def propose(page: Page, number: int) -> None:
     expect(page.locator("h1")).to_have_text(f"Promote version {number} to stable")
 
 
+@pytest.mark.timeout(300)
 def test_three_people_bring_a_version_live_and_back_by_keyboard(visit: Visit, demo: Demo) -> None:
     ada = visit("ada", "/p/demo/prompts/support/greeting/")
     ada.keyboard.press("e")
