@@ -9,6 +9,7 @@ from django.utils.module_loading import import_string
 from events.kinds import EventKind
 from events.models import EventSeal
 from events.shapes import event_shape
+from promptforge.lib.instants import instant_in_words, parse_instant
 
 
 class Named(NamedTuple):
@@ -128,7 +129,7 @@ def _tell(seal: EventSeal, named: Mapping[tuple[str, int], Named]) -> Told:
     told = shape["data"]
     further = told.get("move") or told.get("because") or told.get("decision")
     form = _DONE.get(f"{event.kind} {further}") or _DONE.get(event.kind, "{actor}: {kind}, {subject}")
-    words = _Words({name: ", ".join(map(str, v)) if isinstance(v, list) else v for name, v in told.items()})
+    words = _Words({name: _in_words(name, value) for name, value in told.items()})
     words.update(actor=actor.words, subject=subject.words, kind=event.kind)
     sentence = form.format_map(words)
     url = settings.ORIGIN + (subject.path or "/")
@@ -139,6 +140,12 @@ def _tell(seal: EventSeal, named: Mapping[tuple[str, int], Named]) -> Told:
         "url": url,
     }
     return Told(fields, " ".join(f"{sentence} ({project}).".split()), project, url)
+
+
+def _in_words(name: str, value: Any) -> Any:
+    if name.endswith("_at") and isinstance(value, str):
+        return instant_in_words(parse_instant(value, name))
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _names(wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Named]:

@@ -20,6 +20,7 @@ from prompts.shapes import version_shapes
 
 # Of an equal part this many lines stay in sight beside a change; a shorter part is not folded.
 CONTEXT, FOLDED_FROM = 3, 6
+THE_SAME = "the same"
 _WORDS = {"insert": "added", "delete": "removed", "add": "added", "remove": "removed", "change": "changed"}
 
 
@@ -193,7 +194,7 @@ def _parts(content: Mapping[str, Any], old: Any, new: Any) -> Iterator[Part]:
     if content["type"] == "text":
         segments = content["segments"]
         is_same = all(segment["op"] == "equal" for segment in segments)
-        yield Part("", "stays as it is" if is_same else "", marked(segments, old or "", new))
+        yield Part("", THE_SAME if is_same else "", marked(segments, old or "", new))
         return
     was, now = (_messages(side) for side in (old, new))
     for entry in content["messages"]:
@@ -204,21 +205,22 @@ def _parts(content: Mapping[str, Any], old: Any, new: Any) -> Iterator[Part]:
         heading = f"Message {place}: {said.get('role') or 'placeholder ' + said.get('placeholder', '')}"
         yield Part(
             heading,
-            ", ".join(_told(entry)),
+            told(entry) or (THE_SAME if entry["op"] == "equal" else ""),
             marked(entry["segments"], before.get("content", ""), after.get("content", "")),
         )
 
 
-def _told(entry: Mapping[str, Any]) -> Iterator[str]:
-    role, old = entry["role"], entry["old"]
-    if entry["op"] == "equal" and not entry["moved"]:
-        yield "stays as it is"
-    elif entry["op"] in ("insert", "delete"):
-        yield _WORDS[entry["op"]]
+def told(entry: Mapping[str, Any]) -> str:
+    """What became of a message as a whole, apart from its words; empty when nothing did."""
+    role, old, new, place = entry["role"], entry["old"], entry["new"], entry["placeholder"]
+    said = {"insert": ["new"], "delete": ["removed"]}.get(entry["op"], [])
     if entry["moved"]:
-        yield f"moved, was message {old + 1}"
+        said.append(f"moved from place {old + 1} to {new + 1}")
     if entry["op"] == "change" and role["before"] != role["after"]:
-        yield f"role was {role['before']}"
+        said.append(f"was a {role['before']} message")
+    if entry["op"] == "change" and place["before"] != place["after"]:
+        said.append(f"was {place['before'] or 'a message'}, is {place['after'] or 'a message'}")
+    return ", ".join(said)
 
 
 def _variables(diff: Mapping[str, Any]) -> Iterator[Row]:

@@ -69,6 +69,16 @@ def administer() -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
+def copy_database(admin: psycopg.Connection[Any], name: str, template: str) -> None:
+    """A new database like another. File by file takes half as long as through the log, where no disk has to agree."""
+    strategy = "WAL_LOG" if database.is_external() else "FILE_COPY"
+    admin.execute(
+        sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY {} {}").format(
+            sql.Identifier(name), sql.Identifier(template), sql.SQL(strategy), _owned()
+        )
+    )
+
+
 def _owned() -> sql.Composable:
     """To whom a new database belongs: to the owner of the tables, whoever creates it."""
     owner = psycopg.conninfo.conninfo_to_dict(database.owner_url()).get("user")
@@ -122,11 +132,7 @@ def committed_db(template: str, django_db_blocker: Any) -> Iterator[str]:
     """A database of the test's own; its name is the value. `connections["owner"]` is who owns the tables."""
     name = f"test_{os.getpid()}_{next(_counter)}"
     with administer() as admin:
-        admin.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY WAL_LOG {}").format(
-                sql.Identifier(name), sql.Identifier(template), _owned()
-            )
-        )
+        copy_database(admin, name, template)
         _point_at(name)
         _sabotage(name)
         with django_db_blocker.unblock():

@@ -22,3 +22,9 @@ def parse_instant(text: str, name: str) -> datetime:
 def format_instant(moment: datetime) -> str:
     """`2026-11-17T10:00:00.000000Z`."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def instant_in_words(moment: datetime) -> str:
+    """`17 November 2026, 10:00 UTC`."""
+    moment = moment.astimezone(UTC)
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"

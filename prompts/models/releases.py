@@ -66,7 +66,10 @@ class Release(models.Model):
             ),
             models.CheckConstraint(condition=models.Q(kind__in=ReleaseKind.values), name="release_kind_known"),
         ]
-        indexes = [models.Index(fields=["prompt", "channel", "at"], name="release_as_of")]
+        indexes = [
+            models.Index(fields=["prompt", "channel", "at"], name="release_as_of"),
+            models.Index(fields=["at"], name="release_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.prompt} {self.channel} {self.revision}"

@@ -44,6 +44,7 @@ class PromptVersion(models.Model):
             models.UniqueConstraint(fields=["prompt", "number"], name="version_number_once"),
             models.UniqueConstraint(fields=["prompt", "id"], name="version_of_prompt"),
         ]
+        indexes = [models.Index(fields=["created_at"], name="version_newest")]
 
     def __str__(self) -> str:
         return f"{self.prompt.name}@{self.number}"

@@ -1,14 +1,15 @@
 """What changed between two versions as the page of a promotion tells it: texts line by line, the rest in tables."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from django.utils.safestring import mark_safe
+from django.utils.safestring import SafeString, mark_safe
 
 from prompts.diffing import Segment
 from prompts.hidden_text import find_hidden
 from prompts.pages import lines
-from prompts.showing import Compared, Row, compared, summary, tables
+from prompts.showing import THE_SAME, Compared, Row, compared, summary, tables, told
 
 
 class Text(NamedTuple):
@@ -45,17 +46,22 @@ def differences(old_id: int | None, new_id: int) -> Differences:
         summary=summary(found),
         texts=list(_texts(found)),
         variables=rows["Variables"],
-        config=[row._replace(name=mark_safe(row.name.removeprefix("/") or "/")) for row in rows["Config"]],  # noqa: S308  escaped
+        config=[row._replace(name=_path(row.name)) for row in rows["Config"]],
         includes=rows["Includes"],
         hidden=sum(not each["usual"] for text in _served(found.new["content"]) for each in find_hidden(text)),
     )
+
+
+def _path(name: SafeString) -> SafeString:
+    """The way to a setting, which may break behind each step; a slash of markup is no step."""
+    return mark_safe(re.sub(r"(?<!<)/", "/<wbr>", name.removeprefix("/") or "/"))  # noqa: S308  escaped already
 
 
 def _texts(found: Compared) -> Iterator[Text]:
     content, new = found.diff["content"], found.new["content"]
     old: Any = None if found.old is None else found.old["content"]
     if content["type"] == "text":
-        yield _text("Text", [], content["segments"])
+        yield _text("Text", "", content["segments"])
         return
     was, now = _messages(old), _messages(new)
     for entry in content["messages"]:
@@ -63,33 +69,19 @@ def _texts(found: Compared) -> Iterator[Text]:
         after = {} if entry["new"] is None else now[entry["new"]]
         said = after or before
         heading = f"{said['role'].capitalize()} message" if "role" in said else "Messages that the caller sends"
-        told = list(_told(entry))
+        became = told(entry)
         if "placeholder" in said:
-            said_of_it = ", ".join(told or ["the same"])
-            yield Text(heading, said_of_it, entry["op"] != "equal", [], placeholder=said["placeholder"])
+            is_changed = entry["op"] != "equal"
+            yield Text(heading, became or THE_SAME, is_changed, [], placeholder=said["placeholder"])
         else:
-            yield _text(heading, told, entry["segments"])
+            yield _text(heading, became, entry["segments"])
 
 
-def _text(heading: str, told: list[str], segments: Sequence[Segment]) -> Text:
+def _text(heading: str, became: str, segments: Sequence[Segment]) -> Text:
     laid_out = lines.inline(segments)
     changed = sum(line.changed for line in laid_out)
-    if not told:
-        told = ["the same" if not changed else f"{changed} of {len(laid_out)} lines changed"]
-    return Text(heading, ", ".join(told), changed > 0, lines.folded(laid_out))
-
-
-def _told(entry: Mapping[str, Any]) -> Iterator[str]:
-    role, old, new = entry["role"], entry["old"], entry["new"]
-    if entry["op"] in ("insert", "delete"):
-        yield "new" if entry["op"] == "insert" else "removed"
-    if entry["moved"]:
-        yield f"moved from place {old + 1} to {new + 1}"
-    if entry["op"] == "change" and role["before"] != role["after"]:
-        yield f"was a {role['before']} message"
-    place = entry["placeholder"]
-    if entry["op"] == "change" and place["before"] != place["after"]:
-        yield f"was {place['before'] or 'a message'}, is {place['after'] or 'a message'}"
+    counted = f"{changed} of {len(laid_out)} lines changed" if changed else THE_SAME
+    return Text(heading, became or counted, changed > 0, lines.folded(laid_out))
 
 
 def _messages(content: Any) -> list[dict[str, str]]:

@@ -1,6 +1,7 @@
 """History: what was live at an instant, the ledger, and the audit trail, each also as a file."""
 
 from collections.abc import Iterator
+from datetime import UTC
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -58,7 +59,7 @@ class HistoryPage(ProjectPage):
     def _answer(self, prompts: QuerySet[Prompt], asked: past.Asked) -> dict[str, Any]:
         page = Paginator(past.live_at(self.principal, prompts, asked), PER_PAGE).get_page(self.request.GET.get("page"))
         page.object_list = past.told(list(page.object_list))
-        return {"answer": page, "instant": format_instant(asked.at) if asked.at else ""}
+        return {"answer": page, "instant": f"{asked.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if asked.at else ""}
 
     @staticmethod
     def _ledger(request: HttpRequest, prompts: QuerySet[Prompt], asked: past.Asked) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Exists, F, Func, Max, OuterRef, Q, QuerySet, Subquery, Value
-from django.db.models.functions import Greatest
+from django.db.models.functions import Greatest, Left, Length, Reverse, StrIndex
 
 from accounts.models import Project
 from prompts.checks import lines, status
@@ -27,9 +27,7 @@ FILTERS = {
     "archived": "Archived",
 }
 # By ids, which an index holds: the numbers stand in rows as long as their texts.
-_BEHIND = Q(
-    version__lt=Subquery(PromptVersion.objects.filter(prompt=OuterRef("prompt")).order_by("-pk").values("pk")[:1])
-)
+_BEHIND = Exists(PromptVersion.objects.filter(prompt=OuterRef("prompt"), pk__gt=OuterRef("version")))
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,40 @@ class Row:
 
 
 def by_last_change(prompts: QuerySet[Prompt]) -> QuerySet[Prompt]:
+    """All of them in that order, each asked when it changed."""
     saved = Subquery(_NEWEST.values("created_at")[:1])  # PostgreSQL's greatest passes over what is not there
     return prompts.annotate(changed=Greatest(saved, Subquery(_MOVED))).order_by("-changed", "name")
+
+
+class ByLastChange:
+    """Prompts by when a version was saved or a channel moved, the newest first, to be cut into pages.
+
+    The first pages of many are among the last that were saved and the last that moved, and indexes know both: when each
+    of ten thousand prompts changed is not asked. Of few, and far down, it is.
+    """
+
+    FEW = 1_000
+
+    def __init__(self, prompts: QuerySet[Prompt], count: int) -> None:
+        self.prompts = prompts
+        self.total = count
+
+    def count(self) -> int:
+        return self.total
+
+    def __getitem__(self, part: slice) -> list[Prompt]:
+        prompts = self.prompts
+        if part.stop <= self.FEW < self.total:
+            prompts = Prompt.objects.filter(pk__in=self._newest(part.stop))
+        return list(by_last_change(prompts)[part])
+
+    def _newest(self, most: int) -> QuerySet[Prompt, int]:
+        newest = self.prompts.filter(versions__number=F("next_number") - 1)
+        saved = newest.order_by("-versions__created_at").values_list("pk", flat=True)[:most]
+        moved = self.prompts.filter(heads__release__isnull=False).order_by("-heads__release__at")
+        # A prompt stands there once for each channel, so as many more are needed to meet as many different ones.
+        channels = Channel.objects.filter(project__in=self.prompts.values("project")[:1]).count()
+        return saved.union(moved.values_list("pk", flat=True)[: most * channels])
 
 
 def matching(prompts: QuerySet[Prompt], words: str) -> QuerySet[Prompt]:
@@ -60,7 +90,7 @@ def counts(prompts: QuerySet[Prompt], project: Project) -> dict[str, int]:
     """How many there are in all, and behind each filter; asked of whole tables, not prompt by prompt."""
     every, stands = (
         prompts.count(),
-        _stable(prompts, project).aggregate(live=Count("pk"), behind=Count("pk", filter=_BEHIND)),
+        _stable(project).filter(prompt__in=prompts).aggregate(live=Count("pk"), behind=Count("pk", filter=_BEHIND)),
     )
     with_open = _open(prompts).values("prompt").distinct().count()
     return {"all": every, "open": with_open, "behind": stands["behind"], "never": every - stands["live"]}
@@ -69,18 +99,14 @@ def counts(prompts: QuerySet[Prompt], project: Project) -> dict[str, int]:
 def filtered(prompts: QuerySet[Prompt], project: Project, name: str) -> QuerySet[Prompt]:
     """Those that a saved filter leaves."""
     if name == "open":
-        return prompts.filter(pk__in=_open(prompts).values("prompt"))
-    stable = _stable(prompts, project)
-    return (
-        prompts.filter(pk__in=stable.filter(_BEHIND).values("prompt"))
-        if name == "behind"
-        else prompts.exclude(pk__in=stable.values("prompt"))
-    )
+        return prompts.filter(Exists(Promotion.objects.filter(prompt=OuterRef("pk"), state=Promotion.State.OPEN)))
+    stable = _stable(project).filter(prompt=OuterRef("pk"))
+    return prompts.filter(Exists(stable.filter(_BEHIND)) if name == "behind" else ~Exists(stable))
 
 
-def _stable(prompts: QuerySet[Prompt], project: Project) -> QuerySet[Head]:
+def _stable(project: Project) -> QuerySet[Head]:
     stable = Channel.objects.filter(project=project, name="stable").values("pk")
-    return Head.objects.filter(prompt__in=prompts, channel=Subquery(stable[:1]), version__isnull=False)
+    return Head.objects.filter(channel=Subquery(stable[:1]), version__isnull=False)
 
 
 def _open(prompts: QuerySet[Prompt]) -> QuerySet[Promotion]:
@@ -89,10 +115,10 @@ def _open(prompts: QuerySet[Prompt]) -> QuerySet[Promotion]:
 
 def folders(prompts: QuerySet[Prompt]) -> Counter[str]:
     """How many prompts each folder holds, those in folders below it included."""
-    folder = Func(F("name"), Value("/?[^/]*$"), Value(""), function="regexp_replace")
+    folder = Left("name", Length("name") - StrIndex(Reverse("name"), Value("/")))
     found: Counter[str] = Counter()
-    for name, count in prompts.order_by().values_list(folder).annotate(Count("pk")):
-        parts = name.split("/") if name else []
+    for name, count in prompts.filter(name__contains="/").order_by().values_list(folder).annotate(Count("pk")):
+        parts = name.split("/")
         for depth in range(1, len(parts) + 1):
             found["/".join(parts[:depth])] += count
     return found

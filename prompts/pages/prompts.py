@@ -23,11 +23,7 @@ class PromptsPage(ProjectPage):
         counts = listing.counts(everything, self.principal.project) | {"archived": archived.count()}
         counted = listing.folders(everything)
         narrowed = self._narrowed(archived if asked["state"] == "archived" else everything, asked)
-        # Looking through every text once is enough: what a search finds is counted and cut here.
-        found: Any = list(narrowed.values_list("pk", flat=True)) if asked["q"] else narrowed
-        paginator = Paginator(found, PER_PAGE)
-        if not (asked["q"] or asked["folder"] or asked["tag"]):
-            paginator.count = counts.get(asked["state"], counts["all"])  # which was counted above
+        paginator = Paginator(self._sorted(narrowed, asked, counts), PER_PAGE)
         page = paginator.get_page(request.GET.get("page"))
         shown = listing.in_order(list(page.object_list)) if asked["q"] else list(page.object_list)
         return self.show(
@@ -55,7 +51,17 @@ class PromptsPage(ProjectPage):
             prompts = prompts.filter(tags__contains=[asked["tag"]])
         if asked["state"] in listing.FILTERS and asked["state"] != "archived":
             prompts = listing.filtered(prompts, self.principal.project, asked["state"])
-        return prompts.order_by("name") if asked["sort"] == "name" else listing.by_last_change(prompts)
+        return prompts
+
+    def _sorted(self, prompts: QuerySet[Prompt], asked: dict[str, str], counts: dict[str, int]) -> Any:
+        """What is cut into pages; of a search the ids, for looking through every text once is enough."""
+        by_name = asked["sort"] == "name"
+        if asked["q"]:
+            found = prompts.order_by("name") if by_name else listing.by_last_change(prompts)
+            return list(found.values_list("pk", flat=True))
+        is_counted = not (asked["folder"] or asked["tag"])
+        count = counts.get(asked["state"], counts["all"]) if is_counted else prompts.count()
+        return prompts.order_by("name") if by_name else listing.ByLastChange(prompts, count)
 
 
 def _tree(counted: dict[str, int], chosen: str) -> list[dict[str, Any]]:

@@ -19,14 +19,14 @@ from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
 from django.db import connections
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, Request, Response, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, Response, expect, sync_playwright
 from psycopg import sql
 
 from accounts.models import Project, User
 from accounts.policies import Principal
 from accounts.sign_in import SIGNED_IN_AT
 from prompts.demo.loader import live_today, load_demo
-from tests.conftest import _owned, _point_at, administer
+from tests.conftest import _point_at, administer, copy_database
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 CHROMIUM = next(
@@ -46,6 +46,7 @@ _WIDE = """
     }).slice(0, 6).map((one) => one.outerHTML.slice(0, 120))
 """
 _counter = iter(range(10_000))
+PATIENCE = 15_000  # milliseconds, for a machine that does much else: what holds is waited for no longer than it takes
 
 
 @pytest.fixture(scope="package")
@@ -59,6 +60,7 @@ def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        expect.set_options(timeout=PATIENCE)
         yield browser
         browser.close()
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
@@ -87,7 +89,7 @@ def demo_template(template: str, django_db_blocker: Any) -> Iterator[str]:
     """The name of a database that holds the demo; each test works on a copy."""
     name = f"demo_{os.getpid()}"
     with administer() as admin:
-        _copy(admin, name, template)
+        copy_database(admin, name, template)
         _point_at(name)
         with django_db_blocker.unblock():
             founder = User.objects.create_user("root@example.com", name="Root", is_staff=True, is_superuser=True)
@@ -96,14 +98,6 @@ def demo_template(template: str, django_db_blocker: Any) -> Iterator[str]:
                 connections[alias].close()
         yield name
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def _copy(admin: Any, name: str, template: str) -> None:
-    admin.execute(
-        sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY WAL_LOG {}").format(
-            sql.Identifier(name), sql.Identifier(template), _owned()
-        )
-    )
 
 
 @dataclass
@@ -140,7 +134,7 @@ def standing_demo(standing_copy: str, django_db_blocker: Any) -> Iterator[Demo]:
 def _own_copy(template: str) -> Iterator[str]:
     name = f"pages_{os.getpid()}_{next(_counter)}"
     with administer() as admin:
-        _copy(admin, name, template)
+        copy_database(admin, name, template)
         yield name
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
@@ -166,6 +160,54 @@ def signed_in(user: User) -> Client:
 
 
 type Visit = Callable[..., Page]
+_WINDOW: Any = {
+    "viewport": {"width": 1280, "height": 900},
+    "reduced_motion": "reduce",
+    "locale": "en-GB",
+    "timezone_id": "UTC",
+}
+
+
+@pytest.fixture(scope="package")
+def windows(chromium: Browser, origin: str) -> Iterator[dict[bool, tuple[Page, list[str]]]]:
+    """Two windows that many tests look through, one with scripts and one without, and what went wrong in each."""
+    opened: dict[bool, tuple[Page, list[str]]] = {}
+    for scripts in (True, False):
+        context = chromium.new_context(base_url=origin, java_script_enabled=scripts, **_WINDOW)
+        context.set_default_timeout(PATIENCE)
+        wrong: list[str] = []
+        page = context.new_page()
+        _watch(page, origin, wrong)
+        opened[scripts] = (page, wrong)
+    yield opened
+    for page, _ in opened.values():
+        page.context.close()
+
+
+@pytest.fixture
+def look(windows: dict[bool, tuple[Page, list[str]]], origin: str, standing_demo: Demo) -> Iterator[Visit]:
+    """Like `visit`, for tests that change nothing: all of them share the demo and the windows."""
+
+    def look_at(person: str, path: str, *, width: int = 1280, scripts: bool = True, theme: str = "light") -> Page:
+        page, _ = windows[scripts]
+        page.context.clear_cookies()
+        if person:
+            page.context.add_cookies([_session(standing_demo, person, origin)])
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+        page.goto(path)
+        return page
+
+    yield look_at
+    faults = [fault for _, wrong in windows.values() for fault in wrong]
+    for page, wrong in windows.values():
+        page.goto("about:blank")
+        wrong.clear()
+    assert faults == []
+
+
+def _session(demo: Demo, person: str, origin: str) -> Any:
+    return {"name": "sessionid", "value": signed_in(demo.people[person]).cookies["sessionid"].value, "url": origin}
 
 
 @pytest.fixture
@@ -184,17 +226,13 @@ def visit(chromium: Browser, origin: str, demo: Demo) -> Iterator[Visit]:
     ) -> Page:
         context = chromium.new_context(
             base_url=origin,
-            viewport={"width": width, "height": height},
             color_scheme="dark" if theme == "dark" else "light",
             java_script_enabled=scripts,
-            reduced_motion="reduce",
-            locale="en-GB",
-            timezone_id="UTC",
+            **_WINDOW | {"viewport": {"width": width, "height": height}},
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         if person:
-            cookie = signed_in(demo.people[person]).cookies["sessionid"].value
-            context.add_cookies([{"name": "sessionid", "value": cookie, "url": origin}])
+            context.add_cookies([_session(demo, person, origin)])
         page, wrong = context.new_page(), []
         opened.append((context, wrong))
         _watch(page, origin, wrong)

@@ -5,18 +5,12 @@ import pytest
 from tests.pages.conftest import Demo, Visit, accessible, fits
 from tests.pages.listed import PAGES, Shown
 
-
-@pytest.fixture
-def demo(standing_demo: Demo) -> Demo:
-    return standing_demo
-
-
 every_page = pytest.mark.parametrize("shown", PAGES, ids=lambda shown: shown.name)
 
 
 @every_page
-def test_anybody_can_use_it(visit: Visit, demo: Demo, shown: Shown) -> None:
-    page = visit(shown.person, shown.address(demo))
+def test_anybody_can_use_it(look: Visit, standing_demo: Demo, shown: Shown) -> None:
+    page = look(shown.person, shown.address(standing_demo))
     assert page.locator("h1").count() == 1
     accessible(page)
     page.emulate_media(color_scheme="dark")
@@ -27,7 +21,7 @@ def test_anybody_can_use_it(visit: Visit, demo: Demo, shown: Shown) -> None:
 
 
 @every_page
-def test_it_reads_without_scripts(visit: Visit, demo: Demo, shown: Shown) -> None:
-    page = visit(shown.person, shown.address(demo), scripts=False, width=360)
+def test_it_reads_without_scripts(look: Visit, standing_demo: Demo, shown: Shown) -> None:
+    page = look(shown.person, shown.address(standing_demo), scripts=False, width=360)
     assert page.locator("h1").is_visible()
     fits(page)

@@ -1,5 +1,7 @@
 """The inbox: what waits for whom, and what everybody should know; each list says what the promotions' pages say."""
 
+import html
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -13,9 +15,11 @@ from promptforge.lib.ids import encode
 from prompts.actions.channels import freeze_channel
 from prompts.actions.promotions import renew, withdraw
 from prompts.actions.reviews import dismiss_review, review
+from prompts.actions.schedules import apply_what_is_due, schedule
 from prompts.models import Channel, Promotion
 from prompts.pages.waiting import Waiting, waits_for
 from prompts.shapes import digest_text
+from tests.guards.attacks import let_time_pass
 from tests.pages.conftest import Demo, Visit, signed_in
 
 INBOX = "/p/demo/"
@@ -39,7 +43,7 @@ def decide(demo: Demo, who: str, name: str, decision: str) -> Any:
 
 
 def test_what_waits_for_whom(demo: Demo) -> None:
-    waiting = ["support/order-status@7", "support/greeting@9"]
+    waiting = ["support/greeting@9", "support/order-status@7"]
     assert names(demo, "ben") == (waiting, [])
     assert names(demo, "cleo") == (waiting, [])
     # Emil may review as a release manager, but wrote one of them.
@@ -89,7 +93,7 @@ def test_it_says_what_waits(visit: Visit, demo: Demo, who: str, title: str, list
 def test_every_list_says_what_its_promotion_says(visit: Visit, demo: Demo) -> None:
     page = visit("cleo", INBOX)
     page.get_by_role("link", name="Open the oldest review").click()
-    expect(page.locator(".crumbs")).to_contain_text("support/order-status")
+    expect(page.locator(".crumbs")).to_contain_text("support/greeting")
     page.go_back()
     page.get_by_role("link", name="Promote docs/return-details version 4").click()
     expect(page.locator(".checking h2")).to_have_text("Ready to promote")
@@ -109,8 +113,26 @@ def test_incidents_stand_on_top_for_those_who_can_mend_them(demo: Demo) -> None:
     assert "Stable is frozen until" in manager
     assert "The &lt;sale&gt;" in viewer
     assert "A webhook fails: hooks.example.com" in manager
+    [log] = re.findall(r'href="([^"]*act=log[^"]*)"', manager)
+    assert "hooks.example.com" in signed_in(demo.people["cleo"]).get(html.unescape(log)).content.decode()
     assert "webhook fails" not in viewer
     assert "hunter2" not in manager
+
+
+def test_a_missed_schedule_is_an_incident_until_it_is_scheduled_anew(demo: Demo) -> None:
+    promotion, cleo, says = open_one("docs/return-details"), demo.principal("cleo"), "did not go live in stable"
+    due = timezone.now() + timedelta(hours=1)
+    schedule(by=cleo, promotion=promotion, apply_at=due)
+    shown = signed_in(demo.people["noor"])
+    assert says not in shown.get(INBOX).content.decode()
+    decide(demo, "ben", "docs/return-details", "request_changes")
+    let_time_pass(hours=1, seconds=1)
+    assert apply_what_is_due() == []
+    page = shown.get(INBOX).content.decode()
+    assert f"docs/return-details version 4 {says}" in page
+    decide(demo, "ben", "docs/return-details", "approve")
+    schedule(by=cleo, promotion=promotion, apply_at=due + timedelta(days=1))
+    assert says not in shown.get(INBOX).content.decode()
 
 
 def test_a_release_that_is_none_is_not_ratified(demo: Demo) -> None:

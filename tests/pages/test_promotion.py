@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from accounts.actions.members import grant_break_glass
 from accounts.sign_in import SIGNED_IN_AT
@@ -70,89 +70,7 @@ def roll_back(demo: Demo, name: str = GREETING) -> None:
     rollback(by=demo.principal("cleo"), prompt=prompt, channel=stable, reason="It greets twice.")
 
 
-def tab_to(page: Page, text: str, kind: str = "a, button") -> None:
-    """Tab until something of this kind with this text has the focus."""
-    for _ in range(120):
-        page.keyboard.press("Tab")
-        if page.evaluate(
-            "([kind, text], at = document.activeElement) => at.matches(kind) && at.textContent.includes(text)",
-            [kind, text],
-        ):
-            return
-    raise AssertionError(f"no key leads to {text} on {page.url}")
-
-
-def follow(page: Page, text: str) -> None:
-    if page.evaluate("document.activeElement === document.body"):
-        page.keyboard.press("Tab")
-        page.keyboard.press("Enter")  # past the navigation
-    tab_to(page, text)
-    with page.expect_navigation():
-        page.keyboard.press("Enter")
-
-
-def decide(page: Page, upwards: int, note: str) -> None:
-    """Write in the review form, choose, and send, by keys: the last choice is to comment, the first to approve."""
-    page.keyboard.press("c")
-    page.keyboard.type(note)
-    page.keyboard.press("Shift+Tab")
-    for _ in range(upwards):
-        page.keyboard.press("ArrowUp")
-    page.keyboard.press("Tab")
-    follow(page, "Send review")
-
-
 # --- Its life --------------------------------------------------------------------------------------------------------
-def test_three_people_bring_a_version_live_by_keyboard(visit: Visit, demo: Demo) -> None:
-    first = saved(demo, "Hello {{customer_name}}, how can we help?")
-    ada = visit("ada", "/p/demo/prompts/support/greeting/")
-    follow(ada, f"Propose {first} for stable")
-    expect(ada.locator("h1")).to_have_text(f"Promote version {first} to stable?")
-    follow(ada, "Ask for the promotion")
-    expect(ada.locator(".banner.is-passed")).to_be_focused()
-    expect(ada.locator("h1")).to_have_text(f"Promote version {first} to stable")
-
-    ben = visit("ben", "/p/demo/")
-    expect(ben.locator("h1")).to_have_text("Three promotions wait for you")
-    follow(ben, f"Review support/greeting version {first}")
-    assert ben.locator("[name=decision]:checked").count() == 0
-    decide(ben, 1, "It does not say good day.")
-    expect(ben.locator(".banner.is-passed")).to_contain_text("You asked for changes.")
-    accessible(ben)
-
-    ada.goto("/p/demo/")
-    expect(ada.locator("section", has=ada.locator("#back"))).to_contain_text("It does not say good day.")
-    second = saved(demo, "Good day {{customer_name}}, how can we help?")
-    ada.goto("/p/demo/prompts/support/greeting/")
-    follow(ada, f"Propose {second} for stable")
-    follow(ada, "Ask for the promotion")
-
-    ben.goto(ada.url)
-    decide(ben, 2, "Good day indeed.")
-    expect(ben.locator(".banner.is-passed")).to_contain_text("You approved it.")
-    assert live() != second
-
-    cleo = visit("cleo", "/p/demo/")
-    follow(cleo, f"Promote support/greeting version {second}")
-    follow(cleo, f"Promote version {second}")
-    expect(cleo.get_by_label("Why")).to_be_focused()
-    cleo.keyboard.type("Ben likes it.")
-    with cleo.expect_navigation():
-        cleo.keyboard.press("Enter")
-    expect(cleo.locator(".banner.is-passed")).to_contain_text(f"Version {second} is live in stable.")
-    expect(cleo.locator("h1")).to_have_text(f"Version {second} is live in stable")
-    assert live() == second
-
-    follow(cleo, "Rolling back")
-    follow(cleo, "Roll back to")
-    cleo.keyboard.type("Customers miss the hours.")
-    with cleo.expect_navigation():
-        cleo.keyboard.press("Enter")
-    assert live() == 8
-    cleo.goto(ada.url)
-    expect(cleo.locator("h1")).to_have_text(f"Version {second} was live in stable")
-
-
 def test_it_is_read_decided_and_carried_out_without_scripts(visit: Visit, demo: Demo) -> None:
     path = of(demo, "support/greeting@9")
     ben = visit("ben", path, scripts=False)

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from django.db import connection
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
@@ -11,6 +12,7 @@ from prompts.actions.prompts import change_prompt
 from prompts.actions.releases import promote
 from prompts.actions.versions import save_version
 from prompts.models import Channel, Head, Promotion, Prompt, PromptVersion
+from prompts.pages import listing
 from prompts.reading import find_version
 from tests.pages.conftest import Demo, Visit, signed_in
 
@@ -156,3 +158,19 @@ def test_the_filters_leave_what_they_say(demo: Demo) -> None:
         )
         if "alder & finch" in version.content.lower()
     }
+
+
+def test_the_first_pages_of_many_are_the_same_as_when_all_are_asked(
+    demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What indexes find of the newest is the beginning of the whole order, whatever is looked at."""
+    visible = Prompt.objects.filter(project=demo.project)
+    stable = listing.filtered(visible, demo.project, "behind")
+    for prompts in (visible, visible.filter(archived_at=None), stable, visible.filter(name__startswith="support/")):
+        names = [prompt.name for prompt in listing.ByLastChange(prompts, prompts.count())[0:100]]
+        assert len(names) == prompts.count() > 1
+        monkeypatch.setattr(listing.ByLastChange, "FEW", len(names) - 1)
+        for most in range(1, len(names)):
+            first = [prompt.name for prompt in listing.ByLastChange(prompts, len(names))[0:most]]
+            assert first == names[:most]
+        monkeypatch.undo()

@@ -9,17 +9,12 @@ from tests.plugin import ROOT
 SCREENS = ROOT / "var" / "screens"
 
 
-@pytest.fixture
-def demo(standing_demo: Demo) -> Demo:
-    return standing_demo
-
-
 @pytest.mark.screens
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("shown", PAGES, ids=lambda shown: shown.name)
-def test_picture(visit: Visit, demo: Demo, shown: Shown, theme: str) -> None:
+def test_picture(look: Visit, standing_demo: Demo, shown: Shown, theme: str) -> None:
     SCREENS.mkdir(parents=True, exist_ok=True)
-    page = visit(shown.person, shown.address(demo), theme=theme)
+    page = look(shown.person, shown.address(standing_demo), theme=theme)
     for width in shown.widths:
         page.set_viewport_size({"width": width, "height": 900})
         picture = SCREENS / f"{shown.name}-{theme}-{width}.png"
