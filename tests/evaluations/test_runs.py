@@ -1,4 +1,4 @@
-"""A run from its start to its verdict, with everything that a provider, a budget and a person can do to it meanwhile."""
+"""A run from its start to its verdict, and what a provider, a budget and a person can do to it meanwhile."""
 
 import json
 import subprocess
