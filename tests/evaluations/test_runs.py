@@ -1,4 +1,4 @@
-"""A run from its start to its verdict, with everything that a provider, a budget and a person can do to it meanwhile."""
+"""A run from start to verdict, with everything that a provider, a budget and a person can do to it meanwhile."""
 
 import json
 import subprocess
@@ -132,16 +132,17 @@ def test_what_cannot_be_rendered_is_refused_before_anything_is_paid(make: Make, 
     with pytest.raises(DomainError) as refused:
         bench.start()
     assert refused.value.code == "case_not_rendered"
-    assert "case empty" in refused.value.detail and "customer_name" in refused.value.detail
+    assert "case empty" in refused.value.detail
+    assert "customer_name" in refused.value.detail
     assert [fault.pointer for fault in refused.value.faults] == ["/cases/empty"] * 2
     assert (EvaluationRun.objects.count(), provider.calls()) == (0, [])
 
 
-@pytest.mark.parametrize("person", ["ben", "noor", "farah_key"])
+@pytest.mark.parametrize("person", ["ben", "noor"])
 def test_only_who_edits_the_prompt_starts_cancels_and_resumes(make: Make, team: Team, person: str) -> None:
     bench = make()
     run = bench.start()
-    stranger = {"ben": team.ben, "noor": team.noor, "farah_key": team.noor}[person]
+    stranger = {"ben": team.ben, "noor": team.noor}[person]
     for verb in (cancel_run, resume_run):
         with pytest.raises(DomainError) as refused:
             verb(by=stranger, run=run)
@@ -204,7 +205,8 @@ def test_a_revoked_key_pauses_and_a_new_one_resumes_where_it_stopped(
     provider.behave(text="Hello Ada!", fault="bad_key", first=1)
     finished(run)
     assert run.status == "paused"
-    assert "key" in run.pause_reason and "sk-good" not in run.pause_reason
+    assert "key" in run.pause_reason
+    assert "sk-good" not in run.pause_reason
     kept = dict(Cell.objects.filter(run=run, state="done").values_list("pk", "output"))
     paid = len(provider.calls())
     assert work() is False
@@ -294,7 +296,8 @@ def test_a_judge_advises_until_people_have_labelled_thirty_answers(make: Make, t
     assert run.outcome == "PASS", "what a judge says counts for nothing before it is calibrated"
     assert json.loads(run.plan)["advisory"] == ["greets"]
     verdict = run.verdict_object or {}
-    assert verdict["judge_flips"]["of"] == 20 and verdict["judge_flips"]["hits"] == 0
+    assert verdict["judge_flips"]["of"] == 20
+    assert verdict["judge_flips"]["hits"] == 0
     cells = list(Cell.objects.filter(run=run, state="done").order_by("position")[:30])
     lines = [line for line in json.loads(cells[0].scores) if line["criterion"] == "greets"]
     assert (lines[0]["passed"], lines[0]["weight"]) == (False, 0)
