@@ -21,6 +21,7 @@ from django.utils import timezone
 from accounts.models import ApiKey, Membership, Project, User, WriteBucket
 from accounts.policies import Principal
 from delivery.api import views
+from evaluations.actions.connections import set_budget
 from promptforge.lib.ids import encode
 from promptforge.lib.json import canonical_json
 from promptforge.lib.refusals import refusals
@@ -285,6 +286,13 @@ def stale_diff(scene: Scene) -> Iterator[Act]:
 
 
 @contextmanager
+def budget_used_up(scene: Scene) -> Iterator[Act]:
+    set_budget(by=scene.team.farah, calls_per_day=0, usd_per_day=None)
+    made = json.loads(scene.caller().post("model-connections", {"name": "m", "kind": "openai", "model": "m"}).content)
+    yield lambda: scene.caller().send("POST", f"model-connections/{made['id']}/test")
+
+
+@contextmanager
 def webhook_disabled(scene: Scene) -> Iterator[Act]:
     made = json.loads(scene.caller().post("webhook-endpoints", WEBHOOK | {"enabled": False}).content)
     yield lambda: scene.caller().send("POST", f"webhook-endpoints/{made['id']}/test")
@@ -458,6 +466,7 @@ ACTS: dict[str, Arranged] = {
     "promotion_closed": promotion_closed,
     "promotion_not_ready": promotion_not_ready,
     "promotion_required": post("releases", PROMOTE | {"channel": "guarded"}),
+    "budget_used_up": budget_used_up,
     "duplicate_promotion": duplicate_promotion,
     "frozen": frozen,
     "last_admin": last_admin,
