@@ -24,6 +24,7 @@ from delivery.api import views
 from evaluations.actions.runs import cancel_run, label_answer, pause_run, resume_run, start_run
 from evaluations.models import ModelConnection, SetRevision
 from evaluations.scoring import read_criteria
+from evaluations.actions.connections import set_budget
 from promptforge.lib.ids import encode
 from promptforge.lib.json import canonical_json
 from promptforge.lib.refusals import refusals
@@ -289,6 +290,13 @@ def stale_diff(scene: Scene) -> Iterator[Act]:
 
 
 @contextmanager
+def budget_used_up(scene: Scene) -> Iterator[Act]:
+    set_budget(by=scene.team.farah, calls_per_day=0, usd_per_day=None)
+    made = json.loads(scene.caller().post("model-connections", {"name": "m", "kind": "openai", "model": "m"}).content)
+    yield lambda: scene.caller().send("POST", f"model-connections/{made['id']}/test")
+
+
+@contextmanager
 def webhook_disabled(scene: Scene) -> Iterator[Act]:
     made = json.loads(scene.caller().post("webhook-endpoints", WEBHOOK | {"enabled": False}).content)
     yield lambda: scene.caller().send("POST", f"webhook-endpoints/{made['id']}/test")
@@ -515,6 +523,7 @@ ACTS: dict[str, Arranged] = {
     "promotion_closed": promotion_closed,
     "promotion_not_ready": promotion_not_ready,
     "promotion_required": post("releases", PROMOTE | {"channel": "guarded"}),
+    "budget_used_up": budget_used_up,
     "duplicate_promotion": duplicate_promotion,
     "frozen": frozen,
     "last_admin": last_admin,
