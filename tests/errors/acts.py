@@ -21,10 +21,10 @@ from django.utils import timezone
 from accounts.models import ApiKey, Membership, Project, User, WriteBucket
 from accounts.policies import Principal
 from delivery.api import views
+from evaluations.actions.connections import set_budget
 from evaluations.actions.runs import cancel_run, label_answer, pause_run, resume_run, start_run
 from evaluations.models import ModelConnection, SetRevision
 from evaluations.scoring import read_criteria
-from evaluations.actions.connections import set_budget
 from promptforge.lib.ids import encode
 from promptforge.lib.json import canonical_json
 from promptforge.lib.refusals import refusals
