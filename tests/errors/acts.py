@@ -24,7 +24,6 @@ from delivery.api import views
 from evaluations.actions.connections import set_budget
 from evaluations.actions.runs import cancel_run, label_answer, pause_run, resume_run, start_run
 from evaluations.models import EvaluationRule, ModelConnection, SetRevision
-from evaluations.models import ModelConnection, SetRevision
 from evaluations.scoring import read_criteria
 from promptforge.lib.ids import encode
 from promptforge.lib.json import canonical_json
