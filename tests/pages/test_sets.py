@@ -89,7 +89,7 @@ def test_without_scripts_a_table_is_mapped_looked_at_and_saved(visit: Visit, dem
     ("name", "body", "says"),
     [
         ("cases.jsonl", b'{"variables": {"q": "a"}}\nrubbish\n', "<b>Line 2.</b>"),
-        ("config.yaml", b"tests:\n  - vars: {q: a}\n    assert: [{type: javascript, value: 'process.exit()'}]\n", "javascript"),
+        ("config.yaml", b"tests:\n  - vars: {q: a}\n    assert: [{type: javascript, value: x}]\n", "javascript"),
         ("config.json", b'{"tests": [{"vars": {"q": "a"}, "assert": [{"type": "python", "value": "x"}]}]}', "python"),
         ("p.csv", b"q,__expected\na,javascript: process.exit()\n", "javascript"),
     ],
