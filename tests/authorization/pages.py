@@ -13,6 +13,7 @@ from tests.authorization.table import EDITORS, PEOPLE
 RELEASERS = "release-manager"
 CONFIGURERS = "release-manager admin"
 ADMINS = "admin"
+RELEASED_SETS = "release-manager admin"  # who reads answers and edits sets
 SET_EDITORS = f"{EDITORS} owner"
 
 
@@ -155,5 +156,5 @@ PAGES: Mapping[str, PageOf] = {
     ),
     "settings_notifications": PageOf("settings/notifications/"),
     "outputs": PageOf("outputs/"),
-    "output": PageOf("outputs/{observation}/"),
+    "output": PageOf("outputs/{observation}/", forms=(Form(RELEASED_SETS, {"set": "{set}"}),)),
 }

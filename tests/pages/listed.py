@@ -223,6 +223,7 @@ PAGES = [
     Shown("outputs-none", "ada", "/p/demo/outputs/"),
     Shown("outputs", "ben", lambda demo: reported(demo) and "/p/demo/outputs/"),
     Shown("output", "ben", lambda demo: f"/p/demo/outputs/{reported(demo)}/"),
+    Shown("output-case", "emil", lambda demo: kept_set(demo) and f"/p/demo/outputs/{reported(demo)}/"),
     Shown("settings", "farah", "/p/demo/settings/"),
     Shown("settings-reader", "noor", "/p/demo/settings/"),
     Shown("settings_members", "farah", "/p/demo/settings/members/"),
