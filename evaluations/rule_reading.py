@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from accounts.policies import Principal
 from accounts.roles import Permission, Scope
 from accounts.shapes import actor_shape
-from evaluations.models import EvaluationRule
+from evaluations.models import EvaluationRule, EvaluationSet
 from promptforge.lib.errors import DomainError, shorten
 from promptforge.lib.ids import decode, encode
 from promptforge.lib.instants import format_instant
@@ -38,6 +38,15 @@ def find_rule(principal: Principal, rule_id: str) -> EvaluationRule:
     if rule is None or rule.removed_at is not None:
         raise DomainError("not_found", f"No rule {shorten(rule_id)} stands in this project.")
     return rule
+
+
+def find_demanded(principal: Principal, name: str) -> EvaluationSet:
+    """A set to demand. Whoever sets policies may name every one of the project."""
+    require(principal.may(Permission.CONFIGURE))
+    found = EvaluationSet.objects.filter(project=principal.project, name__iexact=name).select_related("prompt").first()
+    if found is None:
+        raise DomainError("not_found", f"There is no evaluation set {shorten(name)} in this project.")
+    return found
 
 
 def rule_shape(rule: EvaluationRule) -> dict[str, Any]:

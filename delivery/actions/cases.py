@@ -6,7 +6,7 @@ from typing import Any
 from accounts.policies import Principal
 from accounts.roles import Permission
 from delivery.models import Observation
-from evaluations.actions.sets import add_case
+from evaluations.actions.sets import add_case, may_edit
 from evaluations.models import Case, EvaluationSet
 from promptforge.lib.errors import DomainError, wrong
 from promptforge.lib.verdicts import require
@@ -19,6 +19,7 @@ def keep_as_case(
 ) -> Case:
     """Make an observation a case of a set; with `expects`, its answer is what a good one says."""
     require(by.may(Permission.READ_OBSERVATIONS, observation.prompt))
+    require(may_edit(by, owner.prompt))
     if owner.prompt_id not in (None, observation.prompt_id):
         raise wrong("set", f"{owner} is for another prompt than {observation.prompt}.")
     case: dict[str, Any] = {"variables": asked_with(observation), "tags": [TAG], "critical": critical}

@@ -12,14 +12,15 @@ from accounts.api.door import DoorView
 from accounts.api.schemas import PROBLEM, ActorShape, page_of
 from accounts.roles import Permission
 from evaluations.actions.rules import DEFAULT_MARGIN, add_rule, agree_to_removal, remove_rule
-from evaluations.rule_reading import find_rule, rule_shape, visible_rules
-from evaluations.run_reading import find_connection, find_set_named
+from evaluations.rule_reading import find_demanded, find_rule, rule_shape, visible_rules
+from evaluations.run_reading import find_connection
 from promptforge.lib.pagination import PARAMETERS as PAGE_PARAMETERS
 from promptforge.lib.pagination import page
 from promptforge.lib.rest import StrictSerializer, Text, Whole, refuse_unknown_parameters
 from promptforge.lib.verdicts import require
 from prompts.reading import find_channel, find_prompt
 
+_RIGHT = Permission.CONFIGURE
 _PAGE = [OpenApiParameter("limit", int), OpenApiParameter("cursor", str)]
 
 
@@ -72,9 +73,9 @@ class RulesView(DoorView):
         rule = add_rule(
             by=self.principal,
             channel=find_channel(self.principal, asked["channel"]),
-            evaluation_set=find_set_named(self.principal, asked["set"]),
+            evaluation_set=find_demanded(self.principal, asked["set"]),
             connection=find_connection(self.principal, asked["connection"]),
-            prompt=None if asked["prompt"] is None else find_prompt(self.principal, asked["prompt"]),
+            prompt=None if asked["prompt"] is None else find_prompt(self.principal, asked["prompt"], _RIGHT),
             judge=None if asked["judge"] is None else find_connection(self.principal, asked["judge"]),
             margin=asked["margin"],
             repeats=asked["repeats"],

@@ -68,8 +68,9 @@ class ImportPage(OfSet):
             by=self.principal, owner=owner, staged=staged, mapping=_mapping(staged, request.POST), message=message
         )
         count = len(read.cases)
-        left = f"{len(read.problems)} lines were left out." if read.problems else "Nothing was left out."
-        return self.done(self.here, f"{count:,} case{'' if count == 1 else 's'} came from {staged.name}.", left)
+        left = len(read.problems)
+        said = f"{left:,} line{' was' if left == 1 else 's were'} left out." if left else "Nothing was left out."
+        return self.done(self.here, f"{count:,} case{'' if count == 1 else 's'} came from {staged.name}.", said)
 
     @property
     def _address(self) -> str:

@@ -16,8 +16,8 @@ from evaluations.actions.rules import (
     remove_rule,
 )
 from evaluations.models import EvaluationRule, ModelConnection
-from evaluations.rule_reading import find_rule, visible_rules
-from evaluations.run_reading import find_connection, find_set_named
+from evaluations.rule_reading import find_demanded, find_rule, visible_rules
+from evaluations.run_reading import find_connection
 from evaluations.set_reading import visible_sets
 from promptforge.lib.errors import about, wrong
 from prompts.models import Channel
@@ -59,12 +59,12 @@ class RulesPage(ActingPage):
         with about("channel"):
             channel = find_channel(self.principal, _chosen(sent.get("channel", ""), "channel", "a channel"))
         with about("set"):
-            owner = find_set_named(self.principal, _chosen(sent.get("set", ""), "set", "a set"))
+            owner = find_demanded(self.principal, _chosen(sent.get("set", ""), "set", "a set"))
         with about("connection"):
             model = find_connection(self.principal, _chosen(sent.get("connection", ""), "connection", "a model"))
         prompt, judge = sent.get("prompt", "").strip(), sent.get("judge", "")
         with about("prompt"):
-            found = find_prompt(self.principal, prompt) if prompt else None
+            found = find_prompt(self.principal, prompt, self.needs) if prompt else None
         rule = add_rule(
             by=self.principal,
             channel=channel,

@@ -279,10 +279,8 @@ TABLE: Mapping[str, Mapping[str, Call]] = {
     "api/v1/evaluation-rules": {
         "GET": Call(f"{PEOPLE} manage evaluations:run beta billing"),
         "POST": Call(
-            "release-manager admin",
-            body={"channel": "{channel}", "prompt": "{prompt}", "set": "shared", "connection": "gpt", "margin": 0.1},
-            # Its sets are found by who may work with sets.
-            instead={"manage": "not_found"},
+            CONFIGURERS,
+            body={"channel": "{channel}", "prompt": "{prompt}", "set": "core", "connection": "gpt", "margin": 0.1},
         ),
     },
     "api/v1/evaluation-rules/<str:rule_id>": {

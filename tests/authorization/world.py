@@ -133,7 +133,7 @@ def _furnish(team: Team, name: str, channel: str, guarded: str) -> dict[str, str
     said = {
         "prompt": name,
         "channel": channel,
-        "observation": str(observation(team).uid),
+        "observation": str(observation(team, variables='{"customer_name":"Ada"}').uid),
         "digest": digest_text(promotion.diff_digest),
         "tomorrow": (now + timedelta(hours=20)).isoformat(),
     }

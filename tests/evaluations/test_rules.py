@@ -81,12 +81,13 @@ def test_others_neither_add_nor_take_away(rules: Rules, who: str) -> None:
 
 def test_what_a_rule_may_not_say(rules: Rules) -> None:
     team, other = rules.team, make_team("other", preset="team")
+    elsewhere = team.prompt("support/other")
     refused(lambda: rules.add(margin=0), "bad_value", "above 0")
     refused(lambda: rules.add(margin=0.51), "bad_value", "at most 0.5")
     refused(lambda: rules.add(margin=float("nan")), "bad_value", "above 0")
     refused(lambda: rules.add(repeats=0), "bad_value", "1 to 50")
     refused(lambda: rules.add(repeats=51), "bad_value", "1 to 50")
-    refused(lambda: rules.add(prompt=team.prompt("support/other")), "bad_value", "for another prompt")
+    refused(lambda: rules.add(prompt=elsewhere), "bad_value", "for another prompt")
     foreign = create_set(by=other.ada, name="theirs", cases=[{"key": "one"}])
     for fields in (
         {"evaluation_set": foreign},
@@ -122,11 +123,11 @@ def test_by_rest_a_rule_waits_for_a_second_person(rules: Rules) -> None:
     waiting = cleo.send("DELETE", path)
     fits(waiting, "evaluation-rules/{rule_id}", "delete")
     assert body_of(waiting, 202)["removal_asked_by"]["name"] == "Cleo"
-    assert problem_of(cleo.post(f"{path}/agree"), 403)["code"] == "four_eyes"
+    problem_of(cleo.send("POST", f"{path}/agree"), 403, "four_eyes")
     key = Caller(team.key("manage"))
-    assert problem_of(key.post(f"{path}/agree"), 403)["code"] == "forbidden"
-    assert farah.post(f"{path}/agree").status_code == 204
-    assert problem_of(cleo.get(path), 404)["code"] == "not_found"
+    problem_of(key.send("POST", f"{path}/agree"), 403, "forbidden")
+    assert farah.send("POST", f"{path}/agree").status_code == 204
+    problem_of(cleo.get(path), 404, "not_found")
     assert body_of(cleo.get("evaluation-rules"))["data"] == []
 
 
@@ -153,5 +154,5 @@ def test_by_rest_an_open_channel_loses_it_at_once(team: Team) -> None:
 def test_by_rest_it_is_refused(rules: Rules, fields: dict[str, Any], status: int, code: str) -> None:
     caller = signed_in(rules.team.cleo.user, rules.team.project)
     answer = caller.post("evaluation-rules", {"channel": "stable", "set": "core", "connection": "local"} | fields)
-    assert problem_of(answer, status)["code"] == code
+    problem_of(answer, status, code)
     assert EvaluationRule.objects.count() == 0

@@ -7,7 +7,6 @@ from delivery.models import Observation
 from evaluations.models import Case
 from tests.pages.conftest import Demo, Visit, signed_in
 from tests.pages.listed import kept_set, reported
-from tests.pages.test_settings import banner
 
 OUTPUTS, UID = "/p/demo/outputs/", "0198c0de-1111-7000-8000-00000000a11c"
 
@@ -55,7 +54,7 @@ def test_in_two_clicks_an_answer_is_a_case(visit: Visit, demo: Demo) -> None:
     page = visit("emil", f"{OUTPUTS}{UID}/", scripts=False)
     page.get_by_label("The answer was good").check()
     page.get_by_role("button", name="Make it a case").click()
-    expect(banner(page)).to_contain_text("The output is the case case-5.")
+    expect(page.locator(".banner")).to_contain_text("The output is the case case-5.")
     made = Case.objects.get(key="case-5")
     assert made.variable_values == {"customer_message": "Both came broken"}
     assert made.expected is not None
