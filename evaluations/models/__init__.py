@@ -4,6 +4,7 @@ from evaluations.models.connections import Budget, ConnectionRate, DaySpending, 
 from evaluations.models.rules import EvaluationRule, GateRefusal
 from evaluations.models.runs import Arm, CachedCall, Cell, EvaluationRun, Label
 from evaluations.models.sets import Case, EvaluationSet, SetRevision
+from evaluations.models.staged import StagedFile
 
 __all__ = [
     "Arm",
@@ -20,4 +21,5 @@ __all__ = [
     "Label",
     "ModelConnection",
     "SetRevision",
+    "StagedFile",
 ]
