@@ -23,3 +23,11 @@ def forget_old_answers() -> None:
     from evaluations.running.caching import forget_old
 
     forget_old()
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def watch() -> None:
+    """Take references of what went live, begin the runs that are due, and judge those that ended."""
+    from evaluations.watching import sweep
+
+    sweep()

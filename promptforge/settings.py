@@ -244,6 +244,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": SWEEP_SECONDS,
         "options": {"expires": SWEEP_SECONDS},
     },
+    "watch the models of what is live": {
+        "task": "evaluations.tasks.watch",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
     "work on evaluation runs": {
         "task": "evaluations.tasks.work",
         "schedule": SWEEP_SECONDS,
