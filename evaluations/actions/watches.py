@@ -1,4 +1,4 @@
-"""Drift watches: taking references, beginning the nightly runs, and how a watch is set. What came of a night: `watching`."""
+"""Drift watches: taking references, beginning the nightly runs, and how a watch is set."""
 
 import json
 import secrets
@@ -32,7 +32,7 @@ CHANGEABLE = ("enabled", "freezes_channel", "every_hours")
 
 
 def change_watch(*, by: Principal, watch: DriftWatch, fields: dict[str, Any]) -> DriftWatch:
-    """Switch a watch on or off, set how often it looks, or let a drift freeze the channel in the name of who says so."""
+    """Switch a watch on or off, set how often it looks, or let a drift freeze the channel in one's own name."""
     require(by.may(Permission.CONFIGURE))
     hours = fields.get("every_hours", watch.every_hours)
     if not 1 <= hours <= MOST_HOURS:

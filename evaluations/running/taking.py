@@ -18,8 +18,8 @@ from evaluations.planning import TWICE_JUDGED, seed_of
 from evaluations.prices import most
 from evaluations.providers import CallFailed, Completion, Message
 from evaluations.running import caching
-from evaluations.running.canaries import stored_answers
 from evaluations.running.calls import Call, Line, lines_of
+from evaluations.running.canaries import stored_answers
 from evaluations.running.facts import Facts, read_run
 
 _UNDER_WAY = """

@@ -78,6 +78,13 @@ PAGES: Mapping[str, PageOf] = {
     "history": PageOf("history/"),
     "history-file": PageOf("history/ledger.csv"),
     "evaluations": PageOf("evaluations/"),
+    "drift": PageOf(
+        "evaluations/drift/",
+        forms=(
+            Form(CONFIGURERS, {"act": "set", "watch": "{watch}", "every_hours": "168", "enabled": "on"}),
+            Form(CONFIGURERS, {"act": "bless", "watch": "{watch}", "reason": "It is right"}),
+        ),
+    ),
     "rollouts": PageOf("rollouts/"),
     "settings": PageOf("settings/", forms=(Form(CONFIGURERS, {"act": "save", "serves_stale": "yes"}),)),
     "settings_members": PageOf(

@@ -1,9 +1,10 @@
-"""The drift watch with a real engine and a provider that changes behind the same name: from a promotion to the alarm."""
+"""The drift watch with a real engine, and a provider that changes behind the same name."""
 
 import json
 from datetime import timedelta
 
 import pytest
+from django.conf import LazySettings
 from django.core import mail
 from django.db import transaction
 from django.utils import timezone
@@ -12,6 +13,7 @@ from accounts.actions.members import set_roles
 from evaluations.actions.rules import add_rule
 from evaluations.actions.runs import cancel_run
 from evaluations.actions.watches import change_watch, take_reference
+from evaluations.calibrating import judge_settings
 from evaluations.models import Cell, DriftFinding, DriftNight, DriftWatch, EvaluationRun, ModelConnection
 from evaluations.running.engine import work
 from evaluations.watching import sweep
@@ -19,7 +21,7 @@ from events.mail import post
 from events.models import Event, RestoreFence
 from promptforge.lib.errors import DomainError
 from prompts.models import FreezeWindow
-from tests.evaluations.rows import revise
+from tests.evaluations.rows import new_run, revise
 from tests.evaluations.running import HELLO, Bench, make_bench
 from tests.evaluations.stub_provider import Provider
 from tests.guards.attacks import forge_release
@@ -70,8 +72,9 @@ def watched(team: Team, provider: Provider) -> Watched:
 
 
 def test_a_model_that_changes_silently_is_alarmed_in_two_runs_and_in_words(
-    watched: Watched, provider: Provider
+    watched: Watched, provider: Provider, settings: LazySettings
 ) -> None:
+    settings.SENDS_MAIL = True
     reference = watched.watch.reference
     assert reference is not None
     assert (reference.purpose, reference.status, Cell.objects.filter(run=reference).count()) == (
@@ -150,7 +153,9 @@ def test_a_judge_that_changes_is_no_drift_of_the_model(team: Team, provider: Pro
     """It fails what it passed. The stored answers that it grades again show that it is the judge."""
     judge = {"GRADE": PASSED}
     provider.behave(texts=judge | GREETS["texts"])
-    watched = Watched(calibrated(make_bench(team, provider, cases=4, criteria=RUBRIC)))
+    bench = make_bench(team, provider, criteria=RUBRIC)
+    calibrate(bench)
+    watched = Watched(bench)
     assert watched.watch.reference is not None
     assert (watched.watch.reference.outcome, watched.watch.why_not) == ("PASS", "")
     quiet = watched.night()
@@ -166,15 +171,24 @@ def test_a_judge_that_changes_is_no_drift_of_the_model(team: Team, provider: Pro
     assert "the judge grades stored answers otherwise than it did. Of 20 stored answers, 20 got another" in watched.said
 
 
-def calibrated(bench: Bench) -> Bench:
-    """Thirty labels that agree with the judge, so that what it says counts."""
-    run = bench.start(repeats=8)
-    work(100)
-    cells = Cell.objects.filter(run=run, state="done")[:30]
-    assert len(cells) == 30
-    for cell in cells:
-        cell.labels.create(criterion="greets", person=bench.team.ada.user, passed=True)
-    return bench
+def calibrate(bench: Bench) -> None:
+    """Thirty labels of the judge's, of which one says otherwise: from here on its word counts."""
+    settings = judge_settings(bench.connection)
+    run = new_run(
+        bench.team, bench.owner, bench.prompt, baseline=None, connection=bench.connection, judge=bench.connection,
+        judge_settings=settings,
+    )  # fmt: skip
+    scores = json.dumps([{"criterion": "greets", "value": 1.0, "passed": True, "explanation": "", "weight": 0.0}])
+    failed = scores.replace("true", "false")
+    for number in range(30):
+        cell = Cell.objects.create(
+            run=run, case=run.set_revision.cases[number % 3], arm="candidate", repeat=number, position=number
+        )
+        Cell.objects.filter(pk=cell.pk).update(state="calling", fence=1, tries=1)
+        said = {"scores": scores if number else failed, "output": "Hello!", "score": 1.0, "passed": True}
+        Cell.objects.filter(pk=cell.pk).update(state="done", **said)
+        cell.labels.create(criterion="greets", person=bench.team.ada.user, passed=number > 0)
+    cancel_run(by=bench.team.ada, run=run)
 
 
 def test_a_rollback_goes_back_to_the_reference_that_was_and_a_promotion_takes_another(watched: Watched) -> None:
@@ -263,9 +277,9 @@ def test_whoever_dies_after_a_run_ended_leaves_it_to_the_next(watched: Watched, 
     watched.now += timedelta(days=2)
     sweep(watched.now)
     work(100)
-    with pytest.raises(KeyboardInterrupt), transaction.atomic():
+    with transaction.atomic():
         sweep(watched.now)
-        raise KeyboardInterrupt
+        transaction.set_rollback(True)
     assert watched.levels() == []
     sweep(watched.now)
     sweep(watched.now)

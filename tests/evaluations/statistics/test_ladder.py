@@ -1,4 +1,4 @@
-"""The ladder from a quiet night to an alarm, through the code that decides: what it finds, and how seldom it cries wolf."""
+"""The ladder from a quiet night to an alarm: what it finds, and how seldom it cries wolf."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from tests.evaluations.statistics.simulation import lowered, usual_mix
 
 
 class Model:
-    """A model that passes each case at its own rate and writes about so many words; `before` is its frozen reference."""
+    """A model that passes each case at its own rate and writes about so many words; `before`: its reference."""
 
     def __init__(self, random: Random, rates: Sequence[float], words: float = 60.0) -> None:
         self.random, self.rates, self.words = random, rates, words
@@ -40,7 +40,7 @@ class Model:
 
 
 def watch(model: Model, memory: Memory, runs: int) -> tuple[int | None, int, Memory]:
-    """So many runs, the confirming ones included; the number of the one that alarmed, and how often it was suspected."""
+    """So many runs, confirming ones included: the number of that which alarmed, and how many suspicions there were."""
     suspected = 0
     for number in range(1, runs + 1):
         confirms = memory.state == "suspected"
