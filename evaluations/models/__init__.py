@@ -2,7 +2,7 @@
 
 from evaluations.models.connections import Budget, ConnectionRate, DaySpending, ModelConnection
 from evaluations.models.drift import DriftFinding, DriftNight, DriftWatch
-from evaluations.models.rules import EvaluationRule
+from evaluations.models.rules import EvaluationRule, GateRefusal
 from evaluations.models.runs import Arm, CachedCall, Cell, EvaluationRun, Label
 from evaluations.models.sets import Case, EvaluationSet, SetRevision
 
@@ -20,6 +20,7 @@ __all__ = [
     "EvaluationRule",
     "EvaluationRun",
     "EvaluationSet",
+    "GateRefusal",
     "Label",
     "ModelConnection",
     "SetRevision",
