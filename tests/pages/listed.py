@@ -12,6 +12,7 @@ from accounts.actions.webhooks import check_webhook, create_webhook
 from accounts.models import ApiKey
 from delivery.actions.observations import read_observations, store_observations
 from delivery.intake import Reach
+from evaluations.models import DriftWatch
 from events.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from promptforge.lib.ids import encode
 from prompts.actions.channels import change_policy, freeze_channel
@@ -21,6 +22,7 @@ from prompts.models import Channel, PolicyChange, Promotion, Prompt
 from prompts.pages.typed import Typed
 from prompts.reading import find_version
 from tests.pages.conftest import Demo
+from tests.pages.drifting import drifted
 
 
 @dataclass(frozen=True)
@@ -182,5 +184,11 @@ PAGES = [
     Shown("settings_webhooks-log", "cleo", lambda demo: f"/p/demo/settings/webhooks/?act=log&webhook={hooked(demo)}"),
     Shown("settings_notifications", "ada", "/p/demo/settings/notifications/"),
     Shown("evaluations", "ada", "/p/demo/evaluations/"),
+    Shown("drift", "farah", drifted, (360, 390, 1280)),
+    Shown(
+        "drift-reference",
+        "farah",
+        lambda demo: f"{drifted(demo)}?ask={encode('drw', DriftWatch.objects.latest('pk').pk)}",
+    ),
     Shown("rollouts", "ada", "/p/demo/rollouts/"),
 ]
