@@ -1,4 +1,4 @@
-"""Drift watches in the demo, by rows: one whose model drifted after quiet nights, one whose reference is being taken."""
+"""Drift watches in the demo, by rows: one model drifted after quiet nights, one reference is being taken."""
 
 import json
 from datetime import timedelta
@@ -19,21 +19,28 @@ from evaluations.models import (
     ModelConnection,
     SetRevision,
 )
+from promptforge.lib.ids import encode
 from prompts.models import Head
 from tests.evaluations.rows import PLAN
 from tests.pages.conftest import Demo
 
 QUIET_NIGHTS = 9
-LOUD = "The score is 30 points lower than in the reference, and fresh samples confirm it. Nothing changed here; the model did."
+LOUD = "The score is 32 points lower than in the reference, and fresh samples confirm it. Nothing changed here; the model did."  # noqa: E501
 
 
-def drifted(demo: Demo, channel: str = "dev", watches: int = 2) -> str:
-    """The page; the rows are made once in each demo. Nothing of the demo's is promoted to that channel."""
+def drifted(demo: Demo, channel: str = "staging", watches: int = 2) -> str:
+    """The page; the rows are made once in each demo."""
     if not DriftWatch.objects.exists():
         heads = Head.objects.filter(channel__project=demo.project, channel__name=channel).exclude(version=None)
         for number, head in enumerate(heads.select_related("prompt", "channel", "version").order_by("pk")[:watches]):
             Watched(demo, head).live(drifts=number == 0)
     return "/p/demo/evaluations/drift/"
+
+
+def asked_for_a_reference(demo: Demo) -> str:
+    """The question that precedes another reference."""
+    path = drifted(demo)
+    return f"{path}?ask={encode('drw', DriftWatch.objects.filter(prompt__project=demo.project).latest('pk').pk)}"
 
 
 class Watched:

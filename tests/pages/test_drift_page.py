@@ -14,7 +14,7 @@ from tests.pages.test_settings import banner
 def test_a_drift_is_met_in_the_inbox_and_answered_by_another_reference(visit: Visit, demo: Demo) -> None:
     drifted(demo)
     farah = visit("farah", "/p/demo/")
-    incident = farah.locator(".banner.is-failed", has_text="drifted in dev")
+    incident = farah.locator(".banner.is-failed", has_text="drifted in staging")
     expect(incident).to_contain_text("Nothing changed here; the model did.")
     incident.get_by_role("link", name="See the figures").press("Enter")
     expect(farah.get_by_role("heading", level=1)).to_have_text("1 of 2 watched models drifted")
@@ -28,7 +28,7 @@ def test_a_drift_is_met_in_the_inbox_and_answered_by_another_reference(visit: Vi
     accessible(farah)
 
     first.get_by_text("How it is watched").click()
-    first.get_by_label("A drift freezes dev").press("Space")
+    first.get_by_label("A drift freezes staging").press("Space")
     first.get_by_role("button", name="Keep").press("Enter")
     expect(banner(farah)).to_contain_text("is watched as you said")
     watch = DriftWatch.objects.get(state="drifted")
@@ -54,7 +54,7 @@ def test_who_may_not_change_channels_is_offered_nothing(visit: Visit, demo: Demo
 def test_the_number_of_queries_does_not_grow(demo: Demo) -> None:
     path, farah = drifted(demo, watches=1), signed_in(demo.people["farah"])
     before = {each: queries(farah, each) for each in (path, "/p/demo/")}
-    for head in Head.objects.filter(channel__project=demo.project, channel__name="dev").exclude(version=None)[1:4]:
+    for head in Head.objects.filter(channel__project=demo.project, channel__name="staging").exclude(version=None)[1:4]:
         Watched(demo, Head.objects.select_related("prompt", "channel", "version").get(pk=head.pk)).live(drifts=True)
     assert DriftWatch.objects.count() == 4
     assert {each: queries(farah, each) for each in before} == before
