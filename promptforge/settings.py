@@ -198,6 +198,9 @@ PROMOTION_CHECKS = [
 # What an app above knows of promotions for a check of a name: a function of ids -> {id: what the check understands}.
 PROMOTION_EVIDENCE = {"evaluation": "evaluations.evidence.of_promotions"}
 
+# What apps above tell in the inbox that went wrong: functions of a principal -> incidents.
+INCIDENTS = ["evaluations.incidents.drifts"]
+
 # --- Celery: rows are the queue, messages are wake-ups --------------------------------------------------------------
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="filesystem://localhost")
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
@@ -241,6 +244,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "send what is due by e-mail": {
         "task": "events.tasks.send_mail",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
+    "watch the models of what is live": {
+        "task": "evaluations.tasks.watch",
         "schedule": SWEEP_SECONDS,
         "options": {"expires": SWEEP_SECONDS},
     },

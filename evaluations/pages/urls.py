@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from evaluations.pages.drift import DriftPage
 from evaluations.pages.importing import ImportPage
 from evaluations.pages.rules import RulesPage
 from evaluations.pages.set import ExportPage, SetPage
@@ -14,4 +15,5 @@ urlpatterns = [
     path("evaluations/sets/<slug:set_id>/import/", ImportPage.as_view(), name="import_cases"),
     path("evaluations/sets/<slug:set_id>/export/", ExportPage.as_view(), name="export_set"),
     path("settings/rules/", RulesPage.as_view(), name="settings_rules"),
+    path("evaluations/drift/", DriftPage.as_view(), name="drift"),
 ]

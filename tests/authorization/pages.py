@@ -106,6 +106,13 @@ PAGES: Mapping[str, PageOf] = {
         forms=(Form(SET_EDITORS, {"act": "drop"}),),
     ),
     "export_set": PageOf("evaluations/sets/{set}/export/?format=csv"),
+    "drift": PageOf(
+        "evaluations/drift/",
+        forms=(
+            Form(CONFIGURERS, {"act": "set", "watch": "{watch}", "every_hours": "168", "enabled": "on"}),
+            Form(CONFIGURERS, {"act": "bless", "watch": "{watch}", "reason": "It is right"}),
+        ),
+    ),
     "rollouts": PageOf("rollouts/"),
     "settings": PageOf("settings/", forms=(Form(CONFIGURERS, {"act": "save", "serves_stale": "yes"}),)),
     "settings_members": PageOf(

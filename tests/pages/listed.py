@@ -26,6 +26,7 @@ from prompts.models import Channel, PolicyChange, Promotion, Prompt
 from prompts.pages.typed import Typed
 from prompts.reading import find_version
 from tests.pages.conftest import Demo
+from tests.pages.drifting import asked_for_a_reference, drifted
 
 
 @dataclass(frozen=True)
@@ -253,5 +254,7 @@ PAGES = [
     Shown("settings_rules", "cleo", lambda demo: kept_set(demo) and "/p/demo/settings/rules/"),
     Shown("settings_rules-add", "cleo", lambda demo: kept_set(demo) and "/p/demo/settings/rules/?act=add"),
     Shown("settings_rules-reader", "noor", "/p/demo/settings/rules/"),
+    Shown("drift", "farah", drifted, (360, 390, 1280)),
+    Shown("drift-reference", "farah", asked_for_a_reference),
     Shown("rollouts", "ada", "/p/demo/rollouts/"),
 ]
