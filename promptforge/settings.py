@@ -249,6 +249,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": SWEEP_SECONDS,
         "options": {"expires": SWEEP_SECONDS},
     },
+    "start the evaluations that promotions wait for": {
+        "task": "evaluations.tasks.start_what_is_demanded",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
     "work on evaluation runs": {
         "task": "evaluations.tasks.work",
         "schedule": SWEEP_SECONDS,
