@@ -331,5 +331,3 @@ def _consequence(mine: Evidence, channel: str, number: int) -> str:
         ),
         "EXPIRED": f"It has grown too old to count for {channel}. Run it again.",
     }.get(mine.outcome or "", f"It is no pass, so {channel} still waits for one. Run it again.")
-
-
