@@ -14,6 +14,8 @@ from prompts.models.channels import CheckName
 from prompts.standing import Standing
 
 CASES = 3
+# What says nothing, or no longer: then it is run again.
+_WANTING = ("EXPIRED", "INCOMPLETE", "NOT_COMPARABLE", None)
 _PARTS = (
     "candidate__prompt", "baseline", "channel", "set_revision__set", "connection", "judge", "created_by", "project",
 )  # fmt: skip
@@ -24,6 +26,7 @@ def what_the_model_says(now: Standing) -> dict[str, Any]:
     found: list[Evidence] = list(now.evidence.get(CheckName.EVALUATION) or ())
     shown = min((each for each in found if each.going_id or each.run_id), key=_gravity, default=None)
     context: dict[str, Any] = {"template": "evaluations/on_promotion.html", "run": None, "rules": found}
+    context["refused"] = " ".join(each.refused for each in found if each.refused and each.run_id is None)
     if shown is None and (run := _informing(now.promotion)) is None:
         return context
     if shown is not None:
@@ -44,10 +47,9 @@ def what_the_model_says(now: Standing) -> dict[str, Any]:
         "kind": kind,
         "cases": shown_cases(run, chosen, kind) if chosen else [],
         "more": len(first) - len(chosen),
-        "again": now.is_open and (shown is None or shown.outcome not in ("PASS", "FAIL", "INCONCLUSIVE"))
-        and run.status not in OPEN,
+        "again": now.is_open and shown is not None and shown.outcome in _WANTING and run.status not in OPEN,
         "counts": shown is not None,
-    }  # fmt: skip
+    }
 
 
 def run_address(promotion: Promotion, found: list[Evidence] | None) -> str:

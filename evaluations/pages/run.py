@@ -10,6 +10,7 @@ from django.urls import reverse
 from accounts.pages.door import ProjectPage
 from accounts.policies import held
 from evaluations import evidence
+from evaluations.actions.gate import evaluate_promotion
 from evaluations.actions.runs import cancel_run, resume_run
 from evaluations.models import EvaluationRun
 from evaluations.pages import run_words
@@ -21,6 +22,7 @@ from evaluations.run_shapes import whole_shape
 from promptforge.lib.errors import DomainError, shorten
 from promptforge.lib.ids import encode
 from prompts.models import Head, Promotion
+from prompts.reading import find_promotion
 
 MOST_BEFORE, MOST_PROMOTIONS = 20, 5
 
@@ -53,6 +55,7 @@ class RunPage(ProjectPage):
                 "told": run_words.told(run),
                 "facts": run_words.facts(run, progress, len(found), sum(not any(t.unscored.values()) for t in found)),
                 "live": run_words.live(run, progress) if is_open else None,
+                "stopped": f"{run.pause_reason} Once that is mended, resume it: it goes on where it stopped.",
                 "measured": run_words.measured(run),
                 "unscored": run_words.unscored(run),
                 "before": run_words.before(before(run)),
@@ -67,7 +70,7 @@ class RunPage(ProjectPage):
         run = find_run(self.principal, run_id)
         act = self._acts.get(request.POST.get("act", ""))
         if act is None:
-            raise DomainError("bad_value", "The form does not say whether to cancel the run or to resume it.")
+            raise DomainError("bad_value", "The form does not say what to do with the run.")
         return act(self, run)
 
     @staticmethod
@@ -106,9 +109,21 @@ class RunPage(ProjectPage):
         resume_run(by=self.principal, run=run)
         return self.done(run_url(run), "The run goes on.", "From the answer at which it stopped.")
 
+    def _again(self, run: EvaluationRun) -> HttpResponse:
+        promotion = find_promotion(self.principal, self.request.POST.get("promotion", ""))
+        started = evaluate_promotion(by=self.principal, promotion=promotion)
+        if not started:
+            return self.done(
+                run_url(run), "Nothing was started.", "What the channel asks for has passed or is running."
+            )
+        return self.done(
+            address_of(run.project.name, started[0].pk), "It is evaluated again.", "You may leave this page."
+        )
+
     _acts: ClassVar[Mapping[str, Callable[["RunPage", EvaluationRun], HttpResponse]]] = {
         "cancel": _cancel,
         "resume": _resume,
+        "again": _again,
     }
 
 

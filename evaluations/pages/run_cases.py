@@ -17,11 +17,11 @@ from evaluations.asked_of import entries
 from evaluations.models import Arm, Case, Cell, EvaluationRun
 from evaluations.planning import plan_of
 from prompts.diffing import Segment, diff_text
-from prompts.pages.tags import rendered_text
+from prompts.pages.tags import as_json, rendered_text
 
 WORSE, BETTER, SAME, UNSCORED = "worse", "better", "same", "unscored"
 KINDS: Mapping[str, str] = {WORSE: "Worse", BETTER: "Better", SAME: "The same", UNSCORED: "Not scored"}
-SHOWN = 6
+SHOWN = 5
 LONGEST = 12_000  # characters of an answer that are shown; the rest is in the files
 # Answers that share less than this are two texts, not one that was changed: marks in them would only be noise.
 ALIKE = 0.4
@@ -60,6 +60,11 @@ class Mark:
     word: str
     why: str
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether its shape says all: it counts, and it passed or failed."""
+        return self.state in ("passed", "failed")
+
 
 @dataclass(frozen=True)
 class Side:
@@ -77,14 +82,17 @@ class Side:
 
 @dataclass(frozen=True)
 class ShownCase:
-    """A case with what was asked, how its repeats went, and the answers that show it."""
+    """A case with what was asked, how its repeats went, and the answers that show it.
+
+    `also` was given too, the same in every case beside it.
+    """
 
     tally: Tally
     case: Case
     asked: Sequence[tuple[str, str]]
+    also: Sequence[tuple[str, str]]
     told: str
     pairs: Sequence[tuple[Side | None, Side | None]]
-    is_marked: bool
 
 
 def tallies(run: EvaluationRun) -> list[Tally]:
@@ -142,8 +150,10 @@ def shown_cases(run: EvaluationRun, found: Sequence[Tally], kind: str) -> list[S
         pk = chosen.get((tally.case_id, arm))
         return None if pk is None else whole[pk]
 
+    same = _the_same(list(cases.values()))
     return [
-        _shown(tally, cases[tally.case_id], [(of(tally, Arm.BASELINE), of(tally, Arm.CANDIDATE))]) for tally in found
+        _shown(tally, cases[tally.case_id], [(of(tally, Arm.BASELINE), of(tally, Arm.CANDIDATE))], same)
+        for tally in found
     ]
 
 
@@ -167,13 +177,27 @@ def _telling(cells: Sequence[Cell], kind: str, arm: str) -> Cell:
     return min(scored, key=lambda cell: ((cell.score or 0.0) * (1 if lowest else -1), cell.repeat))
 
 
-def _shown(tally: Tally, case: Case, pairs: Sequence[tuple[Cell | None, Cell | None]]) -> ShownCase:
-    sides, is_marked = [], False
+def _shown(
+    tally: Tally,
+    case: Case,
+    pairs: Sequence[tuple[Cell | None, Cell | None]],
+    same: frozenset[tuple[str, str]] = frozenset(),
+) -> ShownCase:
+    sides = []
     for old, new in pairs:
-        before, after, marked = side_by_side(_text(old), _text(new))
-        is_marked = is_marked or marked
+        before, after = side_by_side(_text(old), _text(new))
         sides.append((_side(old, before), _side(new, after)))
-    return ShownCase(tally, case, asked_of(case), _told(tally), sides, is_marked)
+    asked = asked_of(case)
+    own = [each for each in asked if each not in same]
+    also = [each for each in asked if each in same] if own else []
+    return ShownCase(tally, case, own or asked, also, _told(tally), sides)
+
+
+def _the_same(cases: Sequence[Case]) -> frozenset[tuple[str, str]]:
+    """What every case in sight was given alike: it tells them not apart."""
+    if len(cases) < 2:
+        return frozenset()
+    return frozenset.intersection(*(frozenset(asked_of(case)) for case in cases))
 
 
 def _text(cell: Cell | None) -> str:
@@ -182,7 +206,9 @@ def _text(cell: Cell | None) -> str:
 
 def asked_of(case: Case) -> list[tuple[str, str]]:
     """What was asked: each variable by its name, and what was said before."""
-    values = [(name, value if isinstance(value, str) else str(value)) for name, value in case.variable_values.items()]
+    values = [
+        (name, value if isinstance(value, str) else as_json(value)) for name, value in case.variable_values.items()
+    ]
     said = [
         (str(message.get("role", name)), str(message.get("content", "")))
         for name, messages in case.placeholder_messages.items()
@@ -226,22 +252,24 @@ def _mark(line: Mapping[str, Any]) -> Mark:
     if line["passed"] is None:
         return Mark("waiting", line["criterion"], "not measured", line["explanation"])
     if not line["weight"]:
-        return Mark("note", line["criterion"], "would pass" if line["passed"] else "would fail", line["explanation"])
+        return Mark(
+            "note", line["criterion"], "advises: pass" if line["passed"] else "advises: fail", line["explanation"]
+        )
     word = "passed" if line["passed"] else "failed"
     return Mark(word, line["criterion"], word, line["explanation"])
 
 
 # --- Words marked -----------------------------------------------------------------------------------------------------
-def side_by_side(old: str, new: str) -> tuple[SafeString, SafeString, bool]:
+def side_by_side(old: str, new: str) -> tuple[SafeString, SafeString]:
     """Both texts, what differs marked in either, unless they are two texts rather than one that was changed."""
     old, new = old[:LONGEST], new[:LONGEST]
     if not old or not new or old == new:
-        return rendered_text(old), rendered_text(new), False
+        return rendered_text(old), rendered_text(new)
     segments = diff_text(old, new, seconds=DIFF_SECONDS)
     equal = sum(len(each["text"]) for each in segments if each["op"] == "equal")
     if equal < ALIKE * max(len(old), len(new)):
-        return rendered_text(old), rendered_text(new), False
-    return _marked(segments, "delete"), _marked(segments, "insert"), True
+        return rendered_text(old), rendered_text(new)
+    return _marked(segments, "delete"), _marked(segments, "insert")
 
 
 def _marked(segments: Sequence[Segment], op: str) -> SafeString:

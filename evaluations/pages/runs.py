@@ -67,7 +67,7 @@ def as_row(run: Any) -> RunRow:
     shape, word = CHIPS[run.outcome or run.status]
     says = run.sentence or run.pause_reason
     if not says and run.status in OPEN:
-        says = f"{counted(run.calls, 'call')} so far."
+        says = f"{counted(run.calls, 'call')} so far." if run.calls else ""
     return RunRow(run, shape, word, says)
 
 
@@ -140,7 +140,7 @@ class NewRunPage(ProjectPage):
         except DomainError as refusal:
             return None, refusal.detail
         least, most = found["least_cost_usd"], found["most_cost_usd"]
-        cost = "unknown: the connection has no price" if least is None else money(least)
+        cost = "cannot be told ahead" if least is None else money(least)
         if least is not None and most != least:
             cost = f"{money(least)} at the first look, {money(most)} at most"
         return {

@@ -51,6 +51,7 @@ NEW_ANSWERS = [
     "Great question! We recommend 160 x 230, it is in stock! The larger one comes back on 3 December. I’m sorry about "
     "that! It would take the front legs of the sofa, which this one does not.",
 ]
+KIND = {"type": "llm-rubric", "value": "The answer is kind.", "name": "Kind tone"}
 KINDER = {
     "GRADE: PASS": "The answer is warm and names the next step.\nGRADE: PASS",
     "GRADE: FAIL": "It recommends without a kind word.\nGRADE: FAIL",
@@ -86,7 +87,7 @@ def _named(name: str) -> EvaluationRun:
 
 def _behaviour() -> dict[str, Any]:
     """The new version of size-advice recommends what is in stock, and forgets how large a rug has to be."""
-    worse = {f"{NEW} && {question}": NEW_ANSWERS for question in QUESTIONS[:6]}
+    worse = {f"{NEW} && {question}": NEW_ANSWERS for question in QUESTIONS[:8]}
     return {
         "texts": {
             "You judge one answer && Great question": KINDER["GRADE: PASS"],
@@ -118,7 +119,7 @@ def _make(demo: Demo, provider: Provider) -> None:
     _start(ada, advice, 4, 3, sizes, line)
     work(60)
     greetings = _greetings(ada, greeting)
-    _start(ada, greeting, 9, 8, greetings, line)
+    _start(ada, greeting, 9, 8, greetings, line, margin=0.2)
     work(60)
     _start(ada, advice, 4, 3, _few(ada, advice), line, repeats=2)
     work(60)
@@ -136,11 +137,11 @@ def _start(
     old: int,
     owner: EvaluationSet,
     connection: ModelConnection,
-    repeats: int | None = None,
+    **asked: Any,
 ) -> EvaluationRun:
     stable = Channel.objects.get(project=prompt.project, name="stable")
     versions = {"candidate": find_version(prompt, new), "baseline": find_version(prompt, old)}
-    return start_run(by=by, owner=owner, connection=connection, channel=stable, repeats=repeats, **versions)
+    return start_run(by=by, owner=owner, connection=connection, channel=stable, **versions, **asked)
 
 
 def _sizes(by: Principal) -> EvaluationSet:
@@ -152,10 +153,10 @@ def _sizes(by: Principal) -> EvaluationSet:
             {"type": "contains", "value": "200 x 300", "name": "Right size"},
             {"type": "icontains", "value": "recommend", "name": "Recommends one size"},
             {"type": "word-count", "value": {"max": 60}, "name": "Short enough"},
-            {"type": "llm-rubric", "value": "The answer is kind.", "name": "Kind tone"},
         ],
         cases=[
-            {"key": f"rug {number}", "variables": RUG | {"question": question}, "critical": number == 1}
+            {"key": f"rug {number}", "variables": RUG | {"question": question}}
+            | ({"critical": True, "criteria": [KIND]} if number == 1 else {})
             for number, question in enumerate(QUESTIONS, 1)
         ],
     )
@@ -170,7 +171,7 @@ def _greetings(by: Principal, prompt: Prompt) -> EvaluationSet:
         criteria=[{"type": "icontains", "value": "what", "name": "Asks what it is about"}],
         cases=[
             {"key": name, "variables": {"customer_name": name, "opening_hours": hours}}
-            for name in ("Ada", "Ben", "Chiara", "Dov", "Eda", "Femi", "Gro", "Hana", "Ivo", "Juno")
+            for name in ("Ada", "Ben", "Chiara", "Dov", "Eda", "Femi")
         ],
     )
 

@@ -185,20 +185,17 @@ PAGES = [
     Shown("evaluations", "ada", "/p/demo/evaluations/"),
     Shown("runs", "ben", lambda demo: evaluated(demo, "FAIL") and "/p/demo/evaluations/runs/"),
     Shown("run", "ben", run_address("FAIL"), widths=(390, 1280)),
-    Shown("run-better", "ben", lambda demo: f"{run_address('FAIL')(demo)}?cases=same"),
-    Shown("run-case", "ben", lambda demo: f"{run_address('FAIL')(demo)}?case=rug%202"),
     Shown("run-passed", "emil", run_address("PASS")),
     Shown("run-open", "emil", run_address("INCONCLUSIVE")),
     Shown("run-paused", "emil", run_address("paused")),
-    Shown("run-queued", "noor", run_address("queued")),
-    Shown("run-cancelled", "noor", run_address("cancelled")),
     Shown(
         "new_run",
         "emil",
         lambda demo: evaluated(demo, "FAIL") and "/p/demo/evaluations/runs/new/?prompt=shop/size-advice&set=Rug+sizes",
     ),
-    Shown("prompt-tests", "emil", lambda demo: evaluated(demo, "FAIL") and "/p/demo/prompts/shop/size-advice/?show=tests"),
-    Shown("prompt-tests-none", "ada", "/p/demo/prompts/docs/summariser/?show=tests"),
+    Shown(
+        "prompt-tests", "emil", lambda demo: evaluated(demo, "FAIL") and "/p/demo/prompts/shop/size-advice/?show=tests"
+    ),
     Shown("promotion-evaluated", "ben", lambda demo: evaluated(demo, "FAIL") and promotion("shop/size-advice@4")(demo)),
     Shown("rollouts", "ada", "/p/demo/rollouts/"),
 ]
