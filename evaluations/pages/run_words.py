@@ -257,7 +257,8 @@ def unscored(run: EvaluationRun) -> str:
     if not lost:
         return ""
     why = ", ".join(f"{number:,} {_ENDINGS.get(kind, kind.replace('_', ' '))}" for kind, number in _errors(verdict))
-    return f"{counted(lost, 'answer')} could not be scored{f': {why}' if why else ''}. They count as neither right nor wrong."
+    reasons = f": {why}" if why else ""
+    return f"{counted(lost, 'answer')} could not be scored{reasons}. They count as neither right nor wrong."
 
 
 def _errors(verdict: Mapping[str, Any]) -> Iterable[tuple[str, int]]:
@@ -311,7 +312,7 @@ class Now:
 
 def counts_for(run: EvaluationRun, promotion: Any, evidence: Sequence[Evidence]) -> Now:
     channel, number = promotion.channel, promotion.version.number
-    mine = next((each for each in evidence if each.run_id == run.pk or each.going_id == run.pk), None)
+    mine = next((each for each in evidence if run.pk in (each.run_id, each.going_id)), None)
     if mine is None:
         if any(each.run_id or each.going_id for each in evidence):
             return Now(promotion, f"{channel} goes by a newer or another run for version {number}.")

@@ -1,4 +1,4 @@
-"""Evaluation runs of the demo for tests of pages: made by the engine from what a stub provider answered, not typed in."""
+"""Evaluation runs of the demo for tests of pages, made by the engine from what a stub provider answered."""
 
 import tempfile
 from collections.abc import Iterator
@@ -40,16 +40,22 @@ QUESTIONS = (
     "Smallest rug for two armchairs?",
 )
 OLD_ANSWERS = [
-    "For a sofa of 220 cm we recommend 200 x 300. It leaves 40 cm at each side, and the smaller one would look lost. "
-    "Measure the room first, please.",
+    (
+        "For a sofa of 220 cm we recommend 200 x 300. It leaves 40 cm at each side, and the smaller one would look "
+        "lost. Measure the room first, please."
+    ),
     "We recommend 200 x 300. It takes the front legs of the sofa, which the smaller one does not.",
     "Take 200 x 300: it is 60 cm longer than your sofa. The smaller one would end at its feet.",
 ]
 NEW_ANSWERS = [
-    "Great question! For a sofa of 220 cm we recommend 160 x 230, which is in stock! I’m so happy to help, and I am "
-    "sorry that the larger one is away. It comes back on 3 December, so feel free to ask again!",
-    "Great question! We recommend 160 x 230, it is in stock! The larger one comes back on 3 December. I’m sorry about "
-    "that! It would take the front legs of the sofa, which this one does not.",
+    (
+        "Great question! For a sofa of 220 cm we recommend 160 x 230, which is in stock! I’m so happy to help, and I am "
+        "sorry that the larger one is away. It comes back on 3 December, so feel free to ask again!"
+    ),
+    (
+        "Great question! We recommend 160 x 230, it is in stock! The larger one comes back on 3 December. I’m sorry "
+        "about that! It would take the front legs of the sofa, which this one does not."
+    ),
 ]
 KIND = {"type": "llm-rubric", "value": "The answer is kind.", "name": "Kind tone"}
 KINDER = {
