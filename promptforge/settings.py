@@ -337,6 +337,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "ENUM_NAME_OVERRIDES": {
+        "ConnectionKind": ["openai", "anthropic", "gemini", "local"],
         "PromptType": ["text", "chat"],
         "VariableType": ["string", "number", "integer", "boolean", "enum", "json"],
     },

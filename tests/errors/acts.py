@@ -21,6 +21,7 @@ from django.utils import timezone
 from accounts.models import ApiKey, Membership, Project, User, WriteBucket
 from accounts.policies import Principal
 from delivery.api import views
+from evaluations.actions.connections import set_budget
 from evaluations.actions.runs import cancel_run, label_answer, pause_run, resume_run, start_run
 from evaluations.models import EvaluationRule, ModelConnection, SetRevision
 from evaluations.scoring import read_criteria
@@ -41,7 +42,7 @@ from prompts.shapes import digest_text
 from tests.api.conftest import Caller, release
 from tests.api.people import BACKEND, person, signed_in
 from tests.evaluations.rows import add_case, answer, fill, finish, new_connection, new_run, new_set, revise
-from tests.guards.attacks import apply, let_time_pass, open_promotion, review
+from tests.guards.attacks import apply, open_promotion, review
 from tests.personas import Team
 from tests.races.conftest import process
 
@@ -251,7 +252,10 @@ def evaluated_long_ago(scene: Scene, promotion: Promotion) -> None:
     run = new_run(team, core, prompt, candidate=promotion.version, baseline=None, connection=connection)
     fill(run)
     finish(run, delta=None)
-    let_time_pass(days=2)
+    with connections["owner"].cursor() as owner:
+        owner.execute("ALTER TABLE evaluations_evaluationrun DISABLE TRIGGER run_update")
+        owner.execute("UPDATE evaluations_evaluationrun SET finished_at = finished_at - interval '2 days'")
+        owner.execute("ALTER TABLE evaluations_evaluationrun ENABLE ALWAYS TRIGGER run_update")
 
 
 def protect(scene: Scene, promotion: Promotion) -> None:
@@ -298,6 +302,13 @@ def duplicate_promotion(scene: Scene) -> Iterator[Act]:
 def stale_diff(scene: Scene) -> Iterator[Act]:
     promotion = open_promotion(scene.team, scene.team.prompt("seen"), 1, channel=scene.guarded)
     yield refusing(lambda: review(promotion, scene.team.ben, diff_digest=b"what an older one showed"))
+
+
+@contextmanager
+def budget_used_up(scene: Scene) -> Iterator[Act]:
+    set_budget(by=scene.team.farah, calls_per_day=0, usd_per_day=None)
+    made = json.loads(scene.caller().post("model-connections", {"name": "m", "kind": "openai", "model": "m"}).content)
+    yield lambda: scene.caller().send("POST", f"model-connections/{made['id']}/test")
 
 
 @contextmanager
@@ -527,6 +538,7 @@ ACTS: dict[str, Arranged] = {
     "promotion_closed": promotion_closed,
     "promotion_not_ready": promotion_not_ready,
     "promotion_required": post("releases", PROMOTE | {"channel": "guarded"}),
+    "budget_used_up": budget_used_up,
     "duplicate_promotion": duplicate_promotion,
     "frozen": frozen,
     "last_admin": last_admin,
