@@ -149,7 +149,7 @@ class _Scale:
 
 def _in_points(verdict: Mapping[str, Any]) -> Iterator[_Measured]:
     low, high = verdict["interval"]
-    baseline, candidate = verdict.get("baseline"), verdict.get("candidate")
+    baseline, candidate = verdict["baseline"], verdict["candidate"]
     settled = {row["name"]: row for row in verdict["guardrails"]}
     own = _own_outcome(float(verdict["delta"]), low, high, float(verdict["margin"]))
     before = percent(baseline["score"]) if baseline else "–"

@@ -30,7 +30,7 @@ def what_the_model_says(now: Standing) -> dict[str, Any]:
     if shown is None and (run := _informing(now.promotion)) is None:
         return context
     if shown is not None:
-        run = EvaluationRun.objects.select_related(*_PARTS).get(pk=shown.going_id or shown.run_id)
+        run = EvaluationRun.objects.select_related(*_PARTS).get(pk=shown.going_id or shown.run_id or 0)
     assert run is not None
     progress = progress_of([run])[run.pk]
     cells = [] if run.status in OPEN else tallies(run)

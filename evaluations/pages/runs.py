@@ -22,6 +22,7 @@ from evaluations.pages.run_words import CHIPS, OPEN
 from evaluations.run_reading import find_connection, find_set_named, parts_of, visible_runs
 from evaluations.set_reading import visible_sets
 from promptforge.lib.errors import DomainError, wrong
+from promptforge.lib.verdicts import require
 from prompts.models import Head, Prompt
 from prompts.reading import find_prompt
 
@@ -86,7 +87,8 @@ class NewRunPage(ProjectPage):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         given = self.typed or request.GET
-        prompt = find_prompt(self.principal, given.get("prompt", ""), Permission.EDIT)
+        prompt = find_prompt(self.principal, given.get("prompt", ""))
+        require(self.principal.may(Permission.EDIT, prompt))
         sets = list(sets_of(self.principal, prompt))
         connections = list(ModelConnection.objects.standing().filter(project=prompt.project_id).order_by("name"))
         chosen = {

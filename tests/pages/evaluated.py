@@ -49,8 +49,8 @@ OLD_ANSWERS = [
 ]
 NEW_ANSWERS = [
     (
-        "Great question! For a sofa of 220 cm we recommend 160 x 230, which is in stock! I’m so happy to help, and I am "
-        "sorry that the larger one is away. It comes back on 3 December, so feel free to ask again!"
+        "Great question! For a sofa of 220 cm we recommend 160 x 230, which is in stock! I’m so happy to help, and I "
+        "am sorry that the larger one is away. It comes back on 3 December, so feel free to ask again!"
     ),
     (
         "Great question! We recommend 160 x 230, it is in stock! The larger one comes back on 3 December. I’m sorry "
@@ -65,17 +65,21 @@ KINDER = {
 
 
 @contextmanager
-def asking(behaviour: dict[str, Any]) -> Iterator[Provider]:
-    with tempfile.TemporaryDirectory() as folder, providing(Path(folder) / "stub") as provider:
-        provider.behave(**behaviour)
-        with override_settings(ALLOWED_PRIVATE_HOSTS=[provider.host]):
-            yield provider
+def asking() -> Iterator[Provider]:
+    """A stub provider that the operator allows."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        providing(Path(folder) / "stub") as provider,
+        override_settings(ALLOWED_PRIVATE_HOSTS=[provider.host]),
+    ):
+        yield provider
 
 
 def evaluated(demo: Demo, name: str) -> EvaluationRun:
     """The demo's run of that name; all of them are made when the first is asked for."""
     if not EvaluationRun.objects.exists():
-        with asking(_behaviour()) as provider:
+        with asking() as provider:
+            provider.behave(**_behaviour())
             _make(demo, provider)
     return _named(name)
 
@@ -106,10 +110,16 @@ def _behaviour() -> dict[str, Any]:
     }
 
 
-def _make(demo: Demo, provider: Provider) -> None:
-    ada, farah = demo.principal("emil"), demo.principal("farah")
-    line = create_connection(
-        by=farah,
+def begun(demo: Demo, provider: Provider) -> EvaluationRun:
+    """A run that waits for a worker, with a provider that answers."""
+    provider.behave(**_behaviour())
+    emil, prompt = demo.principal("emil"), Prompt.objects.get(name="support/greeting")
+    return _start(emil, prompt, 9, 8, _greetings(emil, prompt), _connected(demo, provider), margin=0.2)
+
+
+def _connected(demo: Demo, provider: Provider) -> ModelConnection:
+    return create_connection(
+        by=demo.principal("farah"),
         name="small-chat",
         kind="openai",
         model="stub-1",
@@ -118,22 +128,26 @@ def _make(demo: Demo, provider: Provider) -> None:
         parameters={"temperature": 0.2},
         price={"input": 0.4, "output": 1.6},
     )
+
+
+def _make(demo: Demo, provider: Provider) -> None:
+    emil, farah, line = demo.principal("emil"), demo.principal("farah"), _connected(demo, provider)
     stable = Channel.objects.get(project=demo.project, name="stable")
-    sizes = _sizes(ada)
+    sizes = _sizes(emil)
     advice, greeting = Prompt.objects.get(name="shop/size-advice"), Prompt.objects.get(name="support/greeting")
     add_rule(by=farah, channel=stable, evaluation_set=sizes, connection=line, prompt=advice)
-    _start(ada, advice, 4, 3, sizes, line)
+    _start(emil, advice, 4, 3, sizes, line)
     work(60)
-    greetings = _greetings(ada, greeting)
-    _start(ada, greeting, 9, 8, greetings, line, margin=0.2)
+    greetings = _greetings(emil, greeting)
+    _start(emil, greeting, 9, 8, greetings, line, margin=0.2)
     work(60)
-    _start(ada, advice, 4, 3, _few(ada, advice), line, repeats=2)
+    _start(emil, advice, 4, 3, _few(emil, advice), line, repeats=2)
     work(60)
     provider.behave(fault="bad_key")
-    _start(ada, greeting, 9, 7, greetings, line)
+    _start(emil, greeting, 9, 7, greetings, line)
     work(60)
-    cancel_run(by=ada, run=_start(ada, greeting, 9, 6, greetings, line))
-    _start(ada, greeting, 8, 7, greetings, line)
+    cancel_run(by=emil, run=_start(emil, greeting, 9, 6, greetings, line))
+    _start(emil, greeting, 8, 7, greetings, line)
 
 
 def _start(
