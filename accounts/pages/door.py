@@ -33,6 +33,7 @@ class ProjectPage(View):
     """
 
     place: ClassVar[str] = ""  # which entry of the navigation is marked
+    never_kept: ClassVar[tuple[str, ...]] = ()  # secrets: typed again rather than kept through a sign-in
     http_method_names = ["get", "head", "post"]
     principal: Principal
     membership: Membership
@@ -87,7 +88,8 @@ class ProjectPage(View):
         """Through the sign-in and back to this page; what was typed in its form waits there."""
         if request.method == "POST":
             typed = request.POST.copy()
-            typed.pop("csrfmiddlewaretoken", None)
+            for name in ("csrfmiddlewaretoken", *self.never_kept):
+                typed.pop(name, None)
             text = typed.urlencode()
             if len(text) <= MOST_KEPT:
                 request.session[TYPED] = {"path": request.path, "text": text}

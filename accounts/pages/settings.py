@@ -35,6 +35,7 @@ SECTIONS = (
     Section("settings_members", "Members", "users"),
     Section("settings_channels", "Channels", "shield-check"),
     Section("settings_rules", "Gate rules", "list-checks"),
+    Section("settings_models", "Models", "layers"),
     Section("settings_keys", "API keys", "key-round"),
     Section("settings_webhooks", "Webhooks", "webhook"),
     Section("settings_notifications", "Notifications", "bell"),

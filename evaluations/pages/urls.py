@@ -2,6 +2,7 @@
 
 from django.urls import path, re_path
 
+from evaluations.pages.connections import ModelsPage
 from evaluations.pages.drift import DriftPage
 from evaluations.pages.importing import ImportPage
 from evaluations.pages.rules import RulesPage
@@ -17,6 +18,7 @@ urlpatterns = [
     path("evaluations/sets/<slug:set_id>/import/", ImportPage.as_view(), name="import_cases"),
     path("evaluations/sets/<slug:set_id>/export/", ExportPage.as_view(), name="export_set"),
     path("settings/rules/", RulesPage.as_view(), name="settings_rules"),
+    path("settings/models/", ModelsPage.as_view(), name="settings_models"),
     path("evaluations/drift/", DriftPage.as_view(), name="drift"),
     path("evaluations/runs/", RunsPage.as_view(), name="runs"),
     path("evaluations/runs/new/", NewRunPage.as_view(), name="new_run"),

@@ -48,6 +48,7 @@ _TEXT = {"type": "text", "role": "text", "text": "Another text", "ends": "", "co
 _APPROVE = {"act": "review", "decision": "approve", "diff_digest": "{digest}"}
 _GLASS = {"act": "glass", "revision": "0", "reason": "The live answer is dangerous"}
 _RULE = {"act": "add", "channel": "{channel}", "set": "core", "connection": "gpt", "margin": "10"}
+_MODEL = {"name": "new", "kind": "openai", "model": "gpt-4o", "max_concurrency": "8"}
 _ASK = {"prompt": "{prompt}", "version": "2", "channel": "stable", "title": "Shorter"}
 
 _RUN = {"prompt": "{prompt}", "version": "2", "against": "stable", "set": "{set_name}", "connection": "gpt"}
@@ -155,6 +156,18 @@ PAGES: Mapping[str, PageOf] = {
             Form(CONFIGURERS, _RULE),
             Form(CONFIGURERS, {"act": "remove", "rule": "{rule}"}),
             Form(CONFIGURERS, {"act": "agree", "rule": "{rule}"}),
+        ),
+    ),
+    "settings_models": PageOf(
+        "settings/models/",
+        forms=(
+            Form(CONFIGURERS, _MODEL | {"act": "add"}),
+            Form(CONFIGURERS, _MODEL | {"act": "change", "connection": "{connection}"}),
+            Form(CONFIGURERS, {"act": "key", "connection": "{connection}", "api_key": "sk-other"}),
+            Form(CONFIGURERS, {"act": "budget", "calls_per_day": "0", "usd_per_day": "0.50"}),
+            # No budget is left: nothing is called, and whoever may ask is told so.
+            Form(CONFIGURERS, {"act": "test", "connection": "{connection}"}, answer=409),
+            Form(CONFIGURERS, {"act": "remove", "connection": "{connection}"}),
         ),
     ),
     "settings_keys": PageOf(
