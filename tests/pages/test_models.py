@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from django.conf import LazySettings
 from django.test import Client
 from playwright.sync_api import expect
-from pytest_django.fixtures import SettingsWrapper
 
 from accounts.pages.door import TYPED
 from evaluations.models import Budget, ModelConnection
@@ -17,24 +17,24 @@ KEY = "sk-never-shown-2481"
 
 
 def test_by_keyboard_from_connecting_a_model_to_removing_it(
-    visit: Visit, demo: Demo, tmp_path: Path, settings: SettingsWrapper
+    visit: Visit, demo: Demo, tmp_path: Path, settings: LazySettings
 ) -> None:
     with providing(tmp_path / "provider") as provider:
         settings.ALLOWED_PRIVATE_HOSTS = [provider.host]
         page = visit("cleo", MODELS)
         page.get_by_role("link", name="Connect a model").press("Enter")
-        expect(page.get_by_label("Name")).to_be_focused()
+        expect(page.get_by_label("Name", exact=True)).to_be_focused()
         page.keyboard.type("house model")
         page.get_by_label("OpenAI or compatible").press("Space")
-        page.get_by_label("Model", exact=True).fill("stub-1")
-        page.get_by_label("Address").fill(provider.base_url)
-        page.get_by_label("Key").fill(KEY)
+        page.locator("#model").fill("stub-1")
+        page.locator("#base_url").fill(provider.url("openai"))
+        page.locator("#api_key").fill(KEY)
         page.get_by_label("Parameters").fill('{"temperature": }')
         page.get_by_role("button", name="Connect the model").press("Enter")
         expect(page.locator("#parameters-says.error")).to_be_visible()
         assert KEY not in page.content()
         page.get_by_label("Parameters").fill('{"temperature": 0}')
-        page.get_by_label("Key").fill(KEY)
+        page.locator("#api_key").fill(KEY)
         page.get_by_label("tokens in").fill("2.5")
         page.get_by_label("tokens out").fill("10")
         page.get_by_role("button", name="Connect the model").press("Enter")
