@@ -195,7 +195,7 @@ def _told(row: ModelConnection) -> dict[str, Any]:
     kind = next(label for value, label, _ in KINDS if value == row.kind)
     price = _price_in_words(row)
     host = urlsplit(row.base_url).netloc.rpartition("@")[2]
-    return {"row": row, "kind": kind, "price": price, "host": host or "the provider’s own"}
+    return {"row": row, "kind": kind, "price": price, "host": host or "the provider’s own address"}
 
 
 def _price_in_words(row: ModelConnection) -> str:
