@@ -29,7 +29,17 @@ def start_what_is_demanded() -> None:
 
 @shared_task  # type: ignore[untyped-decorator]
 def forget_old_answers() -> None:
-    """Delete from the cache what is too old to serve."""
+    """Delete from the cache what is too old to serve, and files that nobody saved into a set."""
+    from evaluations.actions.staging import forget_old_files
     from evaluations.running.caching import forget_old
 
     forget_old()
+    forget_old_files()
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def watch() -> None:
+    """Take references of what went live, begin the runs that are due, and judge those that ended."""
+    from evaluations.watching import sweep
+
+    sweep()

@@ -203,6 +203,9 @@ EVIDENCE_PAGES = {"evaluation": "evaluations.pages.on_promotions.run_address"}
 PROMOTION_MODEL_PART = "evaluations.pages.on_promotions.what_the_model_says"
 PROMPT_TESTS_PART = "evaluations.pages.on_prompts.tests"
 
+# What apps above tell in the inbox that went wrong: functions of a principal -> incidents.
+INCIDENTS = ["evaluations.incidents.drifts"]
+
 # --- Celery: rows are the queue, messages are wake-ups --------------------------------------------------------------
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="filesystem://localhost")
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
@@ -246,6 +249,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "send what is due by e-mail": {
         "task": "events.tasks.send_mail",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
+    "watch the models of what is live": {
+        "task": "evaluations.tasks.watch",
         "schedule": SWEEP_SECONDS,
         "options": {"expires": SWEEP_SECONDS},
     },
@@ -337,6 +345,8 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "ENUM_NAME_OVERRIDES": {
+        "Arm": ["stable", "canary", "control", "shadow"],
+        "EvaluationArm": ["candidate", "baseline"],
         "ConnectionKind": ["openai", "anthropic", "gemini", "local"],
         "PromptType": ["text", "chat"],
         "VariableType": ["string", "number", "integer", "boolean", "enum", "json"],

@@ -19,8 +19,10 @@ from accounts.actions.webhooks import check_webhook, create_webhook
 from accounts.models import ApiKey, Membership, Project, User
 from accounts.roles import Permission, Role, Scope
 from evaluations.actions.connections import create_connection, set_budget
+from evaluations.actions.rules import add_rule, remove_rule
 from evaluations.actions.runs import pause_run, start_run
 from evaluations.actions.sets import create_set
+from evaluations.models import DriftWatch
 from promptforge.lib.ids import encode
 from prompts.actions.channels import add_channel, change_policy, freeze_channel
 from prompts.actions.promotions import open_promotion
@@ -46,12 +48,15 @@ IDS = {
     "webhook": "whk",
     "delivery": "dlv",
     "connection": "con",
+    "rule": "rul",
     "set": "set",
     "shared_set": "set",
+    "watch": "drw",
     "run": "run",
     "paused_run": "run",
     "result": "cel",
 }
+HELLO = [{"type": "contains", "value": "Hello"}]
 # What a call says besides the things that it names.
 VALUES = {"digest", "tomorrow", "set_name"}
 
@@ -110,9 +115,14 @@ def _furnish(team: Team, name: str, channel: str, guarded: str) -> dict[str, str
     hook = create_webhook(
         by=team.farah, url="https://93.184.215.14/", events=["*"], format="standard", enabled=True, secret=None
     ).endpoint
+    watch = _watch(team, prompt)
     set_budget(by=team.farah, calls_per_day=0, usd_per_day=None)
+    model = create_connection(by=team.farah, name="gpt", kind="openai", model="gpt-4o", api_key="sk-own")
+    shared = create_set(by=team.ada, name="shared", cases=[{"key": "one"}])
+    rule = add_rule(by=team.emil, channel=protected, evaluation_set=shared, connection=model, prompt=prompt)
     rows = {
-        "connection": create_connection(by=team.farah, name="gpt", kind="openai", model="gpt-4o", api_key="sk-own"),
+        "connection": model,
+        "rule": remove_rule(by=team.emil, rule=rule),
         "version": team.version(prompt, 2),
         "release": broken,
         "promotion": promotion,
@@ -124,19 +134,38 @@ def _furnish(team: Team, name: str, channel: str, guarded: str) -> dict[str, str
         "member": Membership.objects.get(project=team.project, user=team.noor.user),
         "webhook": hook,
         "delivery": check_webhook(by=team.farah, endpoint=hook),
-        "set": create_set(by=team.ada, name="core", prompt=prompt, cases=[{"key": "one"}]),
-        "shared_set": create_set(by=team.ada, name="shared", cases=[{"key": "one"}]),
+        "set": create_set(by=team.ada, name="core", prompt=prompt, criteria=HELLO, cases=[{"key": "one"}]),
+        "shared_set": shared,
+        "watch": watch,
     }
     rows |= _runs(team, prompt, rows["connection"])
     said = {
         "prompt": name,
         "set_name": "sized",
         "channel": channel,
-        "observation": str(observation(team).uid),
+        "observation": str(observation(team, variables='{"customer_name":"Ada"}').uid),
         "digest": digest_text(promotion.diff_digest),
         "tomorrow": (now + timedelta(hours=20)).isoformat(),
     }
     return said | {what: encode(IDS[what], row.pk) for what, row in rows.items()}
+
+
+def _watch(team: Team, prompt: Prompt) -> DriftWatch:
+    """A drift watch on a channel of its own, by a set of its own."""
+    owner = create_set(
+        by=team.ada,
+        name="watched",
+        prompt=prompt,
+        criteria=[{"type": "contains", "value": "Hello"}],
+        cases=[{"key": "one", "variables": {"customer_name": "Ada"}}],
+    )
+    rule = add_rule(
+        by=team.farah,
+        channel=add_channel(by=team.farah, name="watched", policy={}),
+        evaluation_set=owner,
+        connection=create_connection(by=team.farah, name="watched", kind="openai", model="gpt-4o", api_key="sk-own"),
+    )
+    return DriftWatch.objects.create(rule=rule, prompt=prompt, version=team.version(prompt, 1))
 
 
 def _runs(team: Team, prompt: Prompt, connection: Any) -> dict[str, Any]:
