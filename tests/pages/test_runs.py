@@ -80,7 +80,8 @@ def test_a_criterion_that_advises_is_compared_and_does_not_count(failed: Evaluat
     assert not told["Kind tone"]["counts"]
     size = told["Right size"]
     assert (size["candidate"], size["baseline"], size["cases"]) == (pytest.approx(0.2), 1.0, 10)
-    assert size["interval"][0] < size["delta"] == pytest.approx(-0.8) < size["interval"][1] < 0
+    assert size["delta"] == pytest.approx(-0.8)
+    assert size["interval"][0] < size["delta"] < size["interval"][1] < 0
 
 
 def test_a_paused_run_says_why_and_what_it_cost(demo: Demo) -> None:
