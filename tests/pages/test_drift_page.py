@@ -34,8 +34,9 @@ def test_a_drift_is_met_in_the_inbox_and_answered_by_another_reference(visit: Vi
     watch = DriftWatch.objects.get(state="drifted")
     assert watch.freezes_for == demo.people["farah"]
 
-    farah.locator(".watched").first.get_by_text("How it is watched").click()
-    farah.locator(".watched").first.get_by_role("link", name="Take a new reference").click()
+    first.get_by_text("How it is watched").click()
+    first.get_by_role("link", name="Take a new reference").press("Enter")
+    farah.wait_for_url("**/drift/?ask=*")
     expect(farah.get_by_label("Why it is right")).to_be_focused()
     farah.keyboard.press("Enter")
     farah.get_by_label("Why it is right").fill("The answers are shorter, and right")
