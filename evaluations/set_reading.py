@@ -1,5 +1,6 @@
 """Finding evaluation sets on behalf of a principal, and how they look in answers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet
@@ -9,6 +10,7 @@ from accounts.roles import Permission, Scope
 from accounts.shapes import actor_shape
 from evaluations.actions.sets import case_fields
 from evaluations.models import Case, EvaluationSet, SetRevision
+from evaluations.statistics import SetPower, plan_for, set_power
 from promptforge.lib.errors import DomainError, shorten
 from promptforge.lib.ids import decode, encode
 from promptforge.lib.instants import format_instant
@@ -80,14 +82,36 @@ def revision_shape(revision: SetRevision) -> dict[str, Any]:
     }
 
 
+def counts_of(revision: SetRevision) -> dict[str, int]:
+    """Its cases, those that must pass, and how many of them are fresh samples: a group of cases is one."""
+    found = revision.cases.order_by().aggregate(
+        cases=Count("pk"),
+        critical=Count("pk", filter=Q(critical=True)),
+        groups=Count("group", filter=~Q(group=""), distinct=True),
+        alone=Count("pk", filter=Q(group="")),
+    )
+    return {"cases": found["cases"], "critical": found["critical"], "groups": found["groups"] + found["alone"]}
+
+
+def power_of(counts: Mapping[str, int]) -> SetPower:
+    """How small a drop the set can see, by the plan that a run of it follows."""
+    return set_power(counts["cases"], counts["groups"], plan_for(counts["cases"]))
+
+
 def advice(owner: EvaluationSet) -> list[str]:
-    """What a person should know about the newest revision: cases that ask the same count double and add nothing."""
+    """What a person should know about the newest revision: how small a drop it sees, and which cases add nothing."""
+    counts = counts_of(find_revision(owner, None))
+    if not counts["cases"]:
+        return ["The set has no cases yet. Ten are a start; thirty see smaller drops."]
+    return [power_of(counts).sentence, *duplicates_told(owner)]
+
+
+def duplicates_told(owner: EvaluationSet) -> list[str]:
+    """Cases that ask the same: they count double and add nothing."""
     cases = Case.objects.standing_in(owner.pk, owner.revision)
     same = cases.order_by().values("variables", "messages").annotate(times=Count("pk")).filter(times__gt=1)
     told = []
     for row in same[:MOST_ADVICE]:
         keys = cases.filter(variables=row["variables"], messages=row["messages"]).values_list("key", flat=True)[:4]
         told.append(f"{row['times']} cases ask the same: {', '.join(keys)}. Keep one of them.")
-    if not owner.revision or not cases.exists():
-        told.append("The set has no cases yet. Ten are a start; thirty see smaller drops.")
     return told

@@ -29,10 +29,12 @@ def start_what_is_demanded() -> None:
 
 @shared_task  # type: ignore[untyped-decorator]
 def forget_old_answers() -> None:
-    """Delete from the cache what is too old to serve."""
+    """Delete from the cache what is too old to serve, and files that nobody saved into a set."""
+    from evaluations.actions.staging import forget_old_files
     from evaluations.running.caching import forget_old
 
     forget_old()
+    forget_old_files()
 
 
 @shared_task  # type: ignore[untyped-decorator]

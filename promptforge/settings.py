@@ -197,6 +197,11 @@ PROMOTION_CHECKS = [
 
 # What an app above knows of promotions for a check of a name: a function of ids -> {id: what the check understands}.
 PROMOTION_EVIDENCE = {"evaluation": "evaluations.evidence.of_promotions"}
+# Where such evidence is read: a function of a promotion and what was found for it -> an address, or nothing.
+EVIDENCE_PAGES = {"evaluation": "evaluations.pages.on_promotions.run_address"}
+# Parts of pages that apps above draw: functions that name a template and what it needs.
+PROMOTION_MODEL_PART = "evaluations.pages.on_promotions.what_the_model_says"
+PROMPT_TESTS_PART = "evaluations.pages.on_prompts.tests"
 
 # What apps above tell in the inbox that went wrong: functions of a principal -> incidents.
 INCIDENTS = ["evaluations.incidents.drifts"]
@@ -340,6 +345,8 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "ENUM_NAME_OVERRIDES": {
+        "Arm": ["stable", "canary", "control", "shadow"],
+        "EvaluationArm": ["candidate", "baseline"],
         "ConnectionKind": ["openai", "anthropic", "gemini", "local"],
         "PromptType": ["text", "chat"],
         "VariableType": ["string", "number", "integer", "boolean", "enum", "json"],

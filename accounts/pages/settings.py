@@ -34,6 +34,7 @@ SECTIONS = (
     Section("settings", "Project", "sliders-horizontal"),
     Section("settings_members", "Members", "users"),
     Section("settings_channels", "Channels", "shield-check"),
+    Section("settings_rules", "Gate rules", "list-checks"),
     Section("settings_keys", "API keys", "key-round"),
     Section("settings_webhooks", "Webhooks", "webhook"),
     Section("settings_notifications", "Notifications", "bell"),

@@ -4,18 +4,26 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 
 from accounts.pages.door import ProjectPage
 from accounts.policies import Principal
+from accounts.roles import Permission
 from delivery import reading
+from delivery.actions.cases import keep_as_case
 from delivery.models import Feedback, Observation
 from delivery.receipts import read_receipt
+from evaluations.actions.sets import may_edit
+from evaluations.models import EvaluationSet
+from evaluations.set_reading import find_set, visible_sets
 from promptforge.lib.errors import DomainError
+from promptforge.lib.ids import encode
+from promptforge.lib.verdicts import require
 from prompts.models import Release
 
-MOST_SHOWN, MOST_FEEDBACK = 30, 50
+MOST_SHOWN, MOST_FEEDBACK, MOST_SETS = 30, 50, 200
 _SHOWN_WITH = ("prompt", "version", "channel")
 
 
@@ -49,10 +57,7 @@ class OutputPage(ProjectPage):
     place = "outputs"
 
     def get(self, request: HttpRequest, uid: str) -> HttpResponse:
-        seen = reading.observations_of(self.principal).select_related(*_SHOWN_WITH, "key")
-        row = seen.filter(uid=reading.uuid_of(uid)).first()
-        if row is None:
-            raise DomainError("not_found", "There is no such answer within reach.")
+        row = self._row(uid)
         is_readable = _may_read(row, reading.content_prompts(self.principal))
         release: Release | None = reading.release_behind(row)
         said = reading.feedback_about(Observation.objects.filter(pk=row.pk)).order_by("-at", "-id")[:MOST_FEEDBACK]
@@ -66,8 +71,38 @@ class OutputPage(ProjectPage):
                 "release": release,
                 "approvals": reading.approvals(release.promotion_id) if release and release.promotion_id else [],
                 "said": [_said(feedback) for feedback in said] if is_readable else [],
+                "sets": self._sets(row) if is_readable else [],
             },
         )
+
+    def post(self, request: HttpRequest, uid: str) -> HttpResponse:
+        """The answer becomes a case of a set."""
+        row, sent = self._row(uid), request.POST
+        require(self.principal.may(Permission.READ_OBSERVATIONS, row.prompt))
+        owner = find_set(self.principal, sent.get("set", ""))
+        made = keep_as_case(
+            by=self.principal,
+            observation=row,
+            owner=owner,
+            expects=sent.get("expects") == "yes",
+            critical=sent.get("critical") == "yes",
+        )
+        there = reverse("evaluation_set", args=(self.principal.project.name, encode("set", owner.pk)))
+        return self.done(there, f"The output is the case {made}.", "Runs from now on ask it of every version.")
+
+    def _row(self, uid: str) -> Observation:
+        seen = reading.observations_of(self.principal).select_related(*_SHOWN_WITH, "key")
+        row: Observation | None = seen.filter(uid=reading.uuid_of(uid)).first()
+        if row is None:
+            raise DomainError("not_found", "There is no such answer within reach.")
+        return row
+
+    def _sets(self, row: Observation) -> list[EvaluationSet]:
+        """The sets that it may become a case of: those of its prompt first."""
+        fitting = visible_sets(self.principal).filter(Q(prompt=row.prompt) | Q(prompt=None), archived_at=None)
+        own, shared = may_edit(self.principal, row.prompt).allowed, may_edit(self.principal, None).allowed
+        found = fitting.order_by(F("prompt").asc(nulls_last=True), "name")[:MOST_SETS]
+        return [each for each in found if (own if each.prompt_id else shared)]
 
 
 def _found(principal: Principal, words: str, content: frozenset[int] | None) -> QuerySet[Observation]:

@@ -51,7 +51,7 @@ def create_set(
 ) -> EvaluationSet:
     """Make a set with its revision 1."""
     require(may_edit(by, prompt))
-    checked = [as_json(criterion) for criterion in read_criteria(list(criteria), "/criteria")]
+    checked = _asked(list(criteria))
     read = [read_case(case, f"/cases/{index}") for index, case in enumerate(cases)]
     with refusals(), transaction.atomic():
         made = EvaluationSet(project=by.project, prompt=prompt, name=_name(name), description=description)
@@ -74,9 +74,7 @@ def change_set(
 ) -> EvaluationSet:
     """Change what is given; the rest stays. Other criteria make the next revision."""
     require(may_edit(by, owner.prompt))
-    checked = None
-    if criteria is not None:
-        checked = [as_json(criterion) for criterion in read_criteria(list(criteria), "/criteria")]
+    checked = None if criteria is None else _asked(list(criteria))
     with refusals(), transaction.atomic():
         locked = _locked(owner)
         if archived is not None and archived != (locked.archived_at is not None):
@@ -136,11 +134,44 @@ def import_cases(*, by: Principal, owner: EvaluationSet, read: Imported, message
         more = [criterion for criterion in read.criteria if criterion not in present]
         taken = tuple(_standing(locked).values_list("key", flat=True))
         added = [(None, case) for case in number_keys(read.cases, taken)]
-        criteria = [as_json(each) for each in read_criteria(present + more, "/criteria")] if more else None
-        return Change(criteria, list(added), [])
+        return Change(_asked(present + more) if more else None, list(added), [])
 
     locked, _ = _changed(by, owner, change, message)
     return locked
+
+
+def add_criterion(*, by: Principal, owner: EvaluationSet, criterion: Mapping[str, Any], message: str = "") -> None:
+    """Ask one thing more of every answer."""
+
+    def change(locked: EvaluationSet) -> Change:
+        return Change(_asked([*_newest(locked).criteria_list, dict(criterion)]), [], [])
+
+    _changed(by, owner, change, message)
+
+
+def change_criterion(
+    *, by: Principal, owner: EvaluationSet, name: str, criterion: Mapping[str, Any], message: str = ""
+) -> None:
+    """Ask something else in the place of the criterion of that name."""
+
+    def change(locked: EvaluationSet) -> Change:
+        present = _newest(locked).criteria_list
+        place = _place_of(locked, present, name)
+        asked = _asked([*present[:place], dict(criterion), *present[place + 1 :]])
+        return Change(None if asked == present else asked, [], [])
+
+    _changed(by, owner, change, message)
+
+
+def remove_criterion(*, by: Principal, owner: EvaluationSet, name: str, message: str = "") -> None:
+    """Ask it no more, from the next revision on."""
+
+    def change(locked: EvaluationSet) -> Change:
+        present = _newest(locked).criteria_list
+        place = _place_of(locked, present, name)
+        return Change(present[:place] + present[place + 1 :], [], [])
+
+    _changed(by, owner, change, message)
 
 
 def find_case(owner: EvaluationSet, key: str) -> Case:
@@ -176,6 +207,17 @@ def _changed(
         made = _revise(by, locked, change(locked), message)
     locked.refresh_from_db()
     return locked, made
+
+
+def _asked(criteria: list[Any]) -> list[dict[str, Any]]:
+    return [as_json(criterion) for criterion in read_criteria(criteria, "/criteria")]
+
+
+def _place_of(owner: EvaluationSet, criteria: list[dict[str, Any]], name: str) -> int:
+    for place, criterion in enumerate(read_criteria(criteria, "/criteria")):
+        if criterion.name == name:
+            return place
+    raise DomainError("not_found", f"{owner} has no criterion {shorten(name, 60)}; somebody may have changed it.")
 
 
 def _locked(owner: EvaluationSet) -> EvaluationSet:

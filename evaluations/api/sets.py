@@ -1,6 +1,5 @@
 """Evaluation sets by REST: their cases one by one or as files, their revisions, and their export."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.http import HttpResponse
@@ -16,7 +15,6 @@ from accounts.api.schemas import PROBLEM, page_of
 from accounts.roles import Permission, Scope
 from evaluations.actions.sets import (
     add_case,
-    case_fields,
     change_case,
     change_set,
     create_set,
@@ -25,10 +23,8 @@ from evaluations.actions.sets import (
     remove_case,
 )
 from evaluations.api.set_schemas import CaseRequest, CaseShape, ImportShape, SetDetailShape, SetRevisionShape, SetShape
-from evaluations.formats.own import write_document, write_lines
-from evaluations.formats.promptfoo_writing import write_promptfoo
+from evaluations.exporting import FORMATS, as_file
 from evaluations.formats.records import MAX_BYTES, Imported, duplicates
-from evaluations.formats.tables import write_csv
 from evaluations.importing import CSV, JSON, LINES, YAML, read_file, read_json_file, read_mapping
 from evaluations.models import SetRevision
 from evaluations.set_reading import advice, case_shape, find_revision, find_set, revision_shape, set_shape, visible_sets
@@ -228,44 +224,14 @@ class SetRevisionsView(DoorView):
         return Response(page(request, revisions, key="-number", shape=revision_shape))
 
 
-def _document(name: str, description: str, criteria: list[dict[str, Any]], cases: list[dict[str, Any]]) -> bytes:
-    return write_document(name, description, criteria, cases)
-
-
-def _table(_: str, __: str, ___: list[dict[str, Any]], cases: list[dict[str, Any]]) -> bytes:
-    return ("\ufeff" + "".join(write_csv(cases))).encode()
-
-
-def _lines(_: str, __: str, ___: list[dict[str, Any]], cases: list[dict[str, Any]]) -> bytes:
-    return b"".join(write_lines(cases))
-
-
-# format → its writer, media type and the ending of the file's name.
-_WRITERS: Mapping[str, tuple[Callable[..., bytes], str, str]] = {
-    "json": (_document, JSON, "json"),
-    "promptfoo": (write_promptfoo, YAML, "yaml"),
-    "csv": (_table, "text/csv; charset=utf-8", "csv"),
-    "jsonl": (_lines, LINES, "jsonl"),
-}
-
-
 class ExportView(DoorView):
     @extend_schema(
         operation_id="export_evaluation_set",
-        parameters=[OpenApiParameter("format", str, enum=list(_WRITERS)), _REVISION],
+        parameters=[OpenApiParameter("format", str, enum=list(FORMATS)), _REVISION],
         responses={(200, JSON): OpenApiResponse(OpenApiTypes.OBJECT, description="The set as a file."), **PROBLEM},
     )
     def get(self, request: Request, set_id: str) -> HttpResponse:
         owner = find_set(self.principal, set_id)
         refuse_unknown_parameters(request, ("format", "revision"))
-        asked = request.query_params.get("format", "json")
-        if asked not in _WRITERS:
-            raise DomainError("bad_value", f"{shorten(asked, 40)} is no format; formats are {', '.join(_WRITERS)}.")
         revision = find_revision(owner, request.query_params.get("revision"))
-        write, media_type, ending = _WRITERS[asked]
-        cases = [case_fields(case) for case in revision.cases]
-        body = write(owner.name, owner.description, revision.criteria_list, cases)
-        answer = HttpResponse(body, content_type=media_type)
-        answer["Content-Disposition"] = f'attachment; filename="set-{revision.number}.{ending}"'
-        answer["Cache-Control"] = "private, no-store"
-        return answer
+        return as_file(owner, revision, request.query_params.get("format", "json"))

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from evaluations.api import connections, drift, runs, sets
+from evaluations.api import connections, drift, rules, runs, sets
 
 urlpatterns = [
     path("evaluation-sets", sets.SetsView.as_view()),
@@ -9,6 +9,9 @@ urlpatterns = [
     path("evaluation-sets/<str:set_id>/cases/<path:key>", sets.CaseView.as_view()),
     path("evaluation-sets/<str:set_id>/revisions", sets.SetRevisionsView.as_view()),
     path("evaluation-sets/<str:set_id>/export", sets.ExportView.as_view()),
+    path("evaluation-rules", rules.RulesView.as_view()),
+    path("evaluation-rules/<str:rule_id>", rules.RuleView.as_view()),
+    path("evaluation-rules/<str:rule_id>/agree", rules.AgreeView.as_view()),
     path("model-connections", connections.ConnectionsView.as_view()),
     path("model-connections/<str:connection_id>", connections.ConnectionView.as_view()),
     path("model-connections/<str:connection_id>/test", connections.TestView.as_view()),

@@ -5,6 +5,7 @@ from evaluations.models.drift import DriftFinding, DriftNight, DriftWatch
 from evaluations.models.rules import EvaluationRule, GateRefusal
 from evaluations.models.runs import Arm, CachedCall, Cell, EvaluationRun, Label
 from evaluations.models.sets import Case, EvaluationSet, SetRevision
+from evaluations.models.staged import StagedFile
 
 __all__ = [
     "Arm",
@@ -24,4 +25,5 @@ __all__ = [
     "Label",
     "ModelConnection",
     "SetRevision",
+    "StagedFile",
 ]

@@ -14,6 +14,7 @@ from evaluations.asked_of import entries
 from evaluations.models import Arm, Case, Cell, EvaluationRun
 from evaluations.planning import insert_confirming, insert_repeats
 from evaluations.providers import Failure
+from evaluations.running.criteria_told import criteria_told
 from evaluations.running.facts import Facts, read_run
 from evaluations.running.taking import open_cells
 
@@ -42,7 +43,7 @@ def advance(facts: Facts) -> bool:
         elif isinstance(found, Confirm):
             insert_confirming(run, [case for case in facts.cases.values() if case.key in found.cases])
         else:
-            finish_run(run, found.outcome, told(found, held, cells))
+            finish_run(run, found.outcome, told(found, held, cells) | {"criteria": criteria_told(facts, cells)})
     return True
 
 

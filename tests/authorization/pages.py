@@ -13,6 +13,8 @@ from tests.authorization.table import EDITORS, PEOPLE
 RELEASERS = "release-manager"
 CONFIGURERS = "release-manager admin"
 ADMINS = "admin"
+RELEASED_SETS = "release-manager admin"  # who reads answers and edits sets
+SET_EDITORS = f"{EDITORS} owner"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,10 @@ _WEBHOOK = {"url": "https://93.184.215.14/", "format": "standard", "events": "re
 _TEXT = {"type": "text", "role": "text", "text": "Another text", "ends": "", "config": "{{}}", "message": ""}
 _APPROVE = {"act": "review", "decision": "approve", "diff_digest": "{digest}"}
 _GLASS = {"act": "glass", "revision": "0", "reason": "The live answer is dangerous"}
+_RULE = {"act": "add", "channel": "{channel}", "set": "core", "connection": "gpt", "margin": "10"}
 _ASK = {"prompt": "{prompt}", "version": "2", "channel": "stable", "title": "Shorter"}
+
+_RUN = {"prompt": "{prompt}", "version": "2", "against": "stable", "set": "{set_name}", "connection": "gpt"}
 
 PAGES: Mapping[str, PageOf] = {
     "inbox": PageOf("", forms=(Form(RELEASERS, {"act": "ratify", "release": "{release}"}),)),
@@ -78,6 +83,31 @@ PAGES: Mapping[str, PageOf] = {
     "history": PageOf("history/"),
     "history-file": PageOf("history/ledger.csv"),
     "evaluations": PageOf("evaluations/"),
+    "new_set": PageOf(
+        "evaluations/new/",
+        sees=SET_EDITORS,
+        forms=(Form(SET_EDITORS, {"name": "new", "prompt": "{prompt}"}), Form(EDITORS, {"name": "new"})),
+    ),
+    "evaluation_set": PageOf(
+        "evaluations/sets/{set}/",
+        forms=(
+            Form(SET_EDITORS, {"act": "add", "v-name": "customer_name", "v-value": "Ada"}),
+            Form(SET_EDITORS, {"act": "change", "case": "one", "expected": "x"}),
+            Form(SET_EDITORS, {"act": "remove", "case": "one"}),
+            Form(SET_EDITORS, {"act": "ask", "type": "contains", "value": "x"}),
+            Form(SET_EDITORS, {"act": "ask-other", "of": "contain “Hello”", "type": "contains", "value": "x"}),
+            Form(SET_EDITORS, {"act": "unask", "of": "contain “Hello”"}),
+            Form(SET_EDITORS, {"act": "rename", "name": "other"}),
+            Form(SET_EDITORS, {"act": "archive"}),
+            Form(SET_EDITORS, {"act": "restore"}),
+        ),
+    ),
+    "import_cases": PageOf(
+        "evaluations/sets/{set}/import/",
+        sees=SET_EDITORS,
+        forms=(Form(SET_EDITORS, {"act": "drop"}),),
+    ),
+    "export_set": PageOf("evaluations/sets/{set}/export/?format=csv"),
     "drift": PageOf(
         "evaluations/drift/",
         forms=(
@@ -85,6 +115,19 @@ PAGES: Mapping[str, PageOf] = {
             Form(CONFIGURERS, {"act": "bless", "watch": "{watch}", "reason": "It is right"}),
         ),
     ),
+    "runs": PageOf("evaluations/runs/"),
+    "new_run": PageOf(
+        "evaluations/runs/new/?prompt={prompt}", sees=f"{EDITORS} owner", forms=(Form(f"{EDITORS} owner", _RUN),)
+    ),
+    "run": PageOf(
+        "evaluations/runs/{paused_run}/",
+        forms=(
+            Form(f"{EDITORS} owner", {"act": "cancel"}),
+            Form(f"{EDITORS} owner", {"act": "again", "promotion": "{promotion}"}),
+        ),
+    ),
+    "run-progress": PageOf("evaluations/runs/{run}/progress/"),
+    "run-file": PageOf("evaluations/runs/{run}/junit"),
     "rollouts": PageOf("rollouts/"),
     "settings": PageOf("settings/", forms=(Form(CONFIGURERS, {"act": "save", "serves_stale": "yes"}),)),
     "settings_members": PageOf(
@@ -104,6 +147,14 @@ PAGES: Mapping[str, PageOf] = {
             Form(CONFIGURERS, {"act": "confirm", "policy_change": "{change}"}),
             Form(CONFIGURERS, _FREEZE | {"channel": "{channel}"}),
             Form(CONFIGURERS, {"act": "lift", "channel": "{channel}", "freeze": "{freeze}"}),
+        ),
+    ),
+    "settings_rules": PageOf(
+        "settings/rules/",
+        forms=(
+            Form(CONFIGURERS, _RULE),
+            Form(CONFIGURERS, {"act": "remove", "rule": "{rule}"}),
+            Form(CONFIGURERS, {"act": "agree", "rule": "{rule}"}),
         ),
     ),
     "settings_keys": PageOf(
@@ -127,5 +178,5 @@ PAGES: Mapping[str, PageOf] = {
     ),
     "settings_notifications": PageOf("settings/notifications/"),
     "outputs": PageOf("outputs/"),
-    "output": PageOf("outputs/{observation}/"),
+    "output": PageOf("outputs/{observation}/", forms=(Form(RELEASED_SETS, {"set": "{set}"}),)),
 }

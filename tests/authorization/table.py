@@ -278,6 +278,20 @@ TABLE: Mapping[str, Mapping[str, Call]] = {
         # No budget is left: nothing is called, and whoever may ask is told so.
         "POST": Call(CONFIGURERS, "api/v1/model-connections/{connection}/test", success=(409,)),
     },
+    "api/v1/evaluation-rules": {
+        "GET": Call(f"{PEOPLE} manage evaluations:run beta billing"),
+        "POST": Call(
+            CONFIGURERS,
+            body={"channel": "{channel}", "prompt": "{prompt}", "set": "core", "connection": "gpt", "margin": 0.1},
+        ),
+    },
+    "api/v1/evaluation-rules/<str:rule_id>": {
+        "GET": Call(f"{PEOPLE} manage evaluations:run beta billing", "api/v1/evaluation-rules/{rule}"),
+        "DELETE": Call(CONFIGURERS, "api/v1/evaluation-rules/{rule}"),
+    },
+    "api/v1/evaluation-rules/<str:rule_id>/agree": {
+        "POST": Call("release-manager admin", "api/v1/evaluation-rules/{rule}/agree", instead={"manage": "forbidden"}),
+    },
     "api/v1/drift-watches": {"GET": Call(EVALUATORS)},
     "api/v1/drift-watches/<str:watch_id>": {
         "GET": Call(_REACHING_SETS, "api/v1/drift-watches/{watch}", instead=_HIDDEN),

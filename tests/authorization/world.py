@@ -19,7 +19,7 @@ from accounts.actions.webhooks import check_webhook, create_webhook
 from accounts.models import ApiKey, Membership, Project, User
 from accounts.roles import Permission, Role, Scope
 from evaluations.actions.connections import create_connection, set_budget
-from evaluations.actions.rules import add_rule
+from evaluations.actions.rules import add_rule, remove_rule
 from evaluations.actions.runs import pause_run, start_run
 from evaluations.actions.sets import create_set
 from evaluations.models import DriftWatch
@@ -48,6 +48,7 @@ IDS = {
     "webhook": "whk",
     "delivery": "dlv",
     "connection": "con",
+    "rule": "rul",
     "set": "set",
     "shared_set": "set",
     "watch": "drw",
@@ -55,6 +56,7 @@ IDS = {
     "paused_run": "run",
     "result": "cel",
 }
+HELLO = [{"type": "contains", "value": "Hello"}]
 # What a call says besides the things that it names.
 VALUES = {"digest", "tomorrow", "set_name"}
 
@@ -115,8 +117,12 @@ def _furnish(team: Team, name: str, channel: str, guarded: str) -> dict[str, str
     ).endpoint
     watch = _watch(team, prompt)
     set_budget(by=team.farah, calls_per_day=0, usd_per_day=None)
+    model = create_connection(by=team.farah, name="gpt", kind="openai", model="gpt-4o", api_key="sk-own")
+    shared = create_set(by=team.ada, name="shared", cases=[{"key": "one"}])
+    rule = add_rule(by=team.emil, channel=protected, evaluation_set=shared, connection=model, prompt=prompt)
     rows = {
-        "connection": create_connection(by=team.farah, name="gpt", kind="openai", model="gpt-4o", api_key="sk-own"),
+        "connection": model,
+        "rule": remove_rule(by=team.emil, rule=rule),
         "version": team.version(prompt, 2),
         "release": broken,
         "promotion": promotion,
@@ -128,16 +134,16 @@ def _furnish(team: Team, name: str, channel: str, guarded: str) -> dict[str, str
         "member": Membership.objects.get(project=team.project, user=team.noor.user),
         "webhook": hook,
         "delivery": check_webhook(by=team.farah, endpoint=hook),
-        "set": create_set(by=team.ada, name="core", prompt=prompt, cases=[{"key": "one"}]),
+        "set": create_set(by=team.ada, name="core", prompt=prompt, criteria=HELLO, cases=[{"key": "one"}]),
+        "shared_set": shared,
         "watch": watch,
-        "shared_set": create_set(by=team.ada, name="shared", cases=[{"key": "one"}]),
     }
     rows |= _runs(team, prompt, rows["connection"])
     said = {
         "prompt": name,
         "set_name": "sized",
         "channel": channel,
-        "observation": str(observation(team).uid),
+        "observation": str(observation(team, variables='{"customer_name":"Ada"}').uid),
         "digest": digest_text(promotion.diff_digest),
         "tomorrow": (now + timedelta(hours=20)).isoformat(),
     }

@@ -12,6 +12,11 @@ from accounts.actions.webhooks import check_webhook, create_webhook
 from accounts.models import ApiKey
 from delivery.actions.observations import read_observations, store_observations
 from delivery.intake import Reach
+from evaluations.actions.connections import create_connection
+from evaluations.actions.rules import add_rule
+from evaluations.actions.sets import add_case, create_set, remove_case
+from evaluations.actions.staging import stage_file
+from evaluations.models import EvaluationSet
 from events.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from promptforge.lib.ids import encode
 from prompts.actions.channels import change_policy, freeze_channel
@@ -22,6 +27,7 @@ from prompts.pages.typed import Typed
 from prompts.reading import find_version
 from tests.pages.conftest import Demo
 from tests.pages.drifting import asked_for_a_reference, drifted
+from tests.pages.evaluated import evaluated, run_address
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,59 @@ def hooked(demo: Demo) -> str:
     return encode("whk", endpoint.pk)
 
 
+QUESTIONS = (
+    ("two orders", "Both my orders came broken. Refund them please, numbers 48213 and 48220.", True, ["orders"]),
+    ("opened kettle", "I opened the kettle and do not like it. Can I send it back?", True, ["refunds"]),
+    ("no number", "Where is my parcel?", False, ["orders", "missing"]),
+    ("angry", "This is the third time I write. Give me my money now!", False, []),
+)
+
+
+def kept_set(demo: Demo) -> str:
+    """The address of an evaluation set of the demo, with cases, criteria and a rule that one person wants away."""
+    found = EvaluationSet.objects.filter(project=demo.project, name="Refund questions").first()
+    if found is None:
+        ada, prompt = demo.principal("ada"), Prompt.objects.get(name="support/refund-answer")
+        names = [each["name"] for each in find_version(prompt, None).variable_list]
+        cases = [
+            {
+                "key": key,
+                "variables": dict.fromkeys(names, "Mia") | {names[-1]: text},
+                "critical": critical,
+                "tags": tags,
+                "expected": "It says what happens next, and promises no date." if critical else None,
+            }
+            for key, text, critical, tags in QUESTIONS
+        ]
+        asked = [
+            {"type": "icontains", "value": "refund"},
+            {"type": "llm-rubric", "value": "Does it name the next step?"},
+            {"type": "length-ratio", "value": None},
+            {"type": "regex", "value": "by (Monday|tomorrow)", "not": True},
+        ]
+        found = create_set(by=ada, name="Refund questions", prompt=prompt, criteria=asked, cases=cases)
+        remove_case(by=ada, owner=found, key="angry", message="Nobody writes so any more")
+        add_case(by=ada, owner=found, case=cases[2] | {"key": "no number again"}, message="From a stored answer")
+        create_set(by=ada, name="Never say this", description="What no prompt of ours may answer.", cases=cases[:1])
+        farah = demo.principal("farah")
+        model = create_connection(by=farah, name="small-chat", kind="openai", model="small-chat-4", api_key="sk-demo")
+        stable = Channel.objects.get(project=demo.project, name="staging")
+        add_rule(by=farah, channel=stable, evaluation_set=found, connection=model)
+    return f"/p/demo/evaluations/sets/{encode('set', found.pk)}/"
+
+
+def staged(demo: Demo) -> str:
+    """The import page of that set with Ada's file, of which one row cannot be taken."""
+    address = kept_set(demo)
+    owner = EvaluationSet.objects.get(project=demo.project, name="Refund questions")
+    rows = (
+        "customer_message,Answer must say,tags,critical\nWhere is 48213?,the carrier,orders,yes\nWhy so late?,sorry,,"
+    )
+    body = f"{rows}\nCan I return it?,no,refunds,perhaps\n".encode()
+    stage_file(by=demo.principal("ada"), owner=owner, name="questions.csv", body=body)
+    return f"{address}import/"
+
+
 def promotion(reference: str) -> Callable[[Demo], str]:
     """The address of the demo's newest promotion of a version to stable."""
     name, _, number = reference.partition("@")
@@ -166,6 +225,7 @@ PAGES = [
     Shown("outputs-none", "ada", "/p/demo/outputs/"),
     Shown("outputs", "ben", lambda demo: reported(demo) and "/p/demo/outputs/"),
     Shown("output", "ben", lambda demo: f"/p/demo/outputs/{reported(demo)}/"),
+    Shown("output-case", "emil", lambda demo: kept_set(demo) and f"/p/demo/outputs/{reported(demo)}/"),
     Shown("settings", "farah", "/p/demo/settings/"),
     Shown("settings-reader", "noor", "/p/demo/settings/"),
     Shown("settings_members", "farah", "/p/demo/settings/members/"),
@@ -182,8 +242,34 @@ PAGES = [
     Shown("settings_webhooks-add", "cleo", "/p/demo/settings/webhooks/?act=add"),
     Shown("settings_webhooks-log", "cleo", lambda demo: f"/p/demo/settings/webhooks/?act=log&webhook={hooked(demo)}"),
     Shown("settings_notifications", "ada", "/p/demo/settings/notifications/"),
-    Shown("evaluations", "ada", "/p/demo/evaluations/"),
+    Shown("evaluations-none", "ada", "/p/demo/evaluations/?prompt=docs/summariser"),
+    Shown("evaluations", "ada", lambda demo: kept_set(demo) and "/p/demo/evaluations/"),
+    Shown("new_set", "ada", "/p/demo/evaluations/new/?prompt=support/greeting"),
+    Shown("evaluation_set", "ada", kept_set),
+    Shown("evaluation_set-reader", "noor", kept_set),
+    Shown("evaluation_set-case", "ada", lambda demo: f"{kept_set(demo)}?act=change&case=two%20orders"),
+    Shown("evaluation_set-kinds", "ada", lambda demo: f"{kept_set(demo)}?act=ask"),
+    Shown("evaluation_set-criterion", "ada", lambda demo: f"{kept_set(demo)}?act=ask&type=icontains-any"),
+    Shown("import_cases-none", "emil", lambda demo: f"{kept_set(demo)}import/"),
+    Shown("import_cases", "ada", staged),
+    Shown("settings_rules", "cleo", lambda demo: kept_set(demo) and "/p/demo/settings/rules/"),
+    Shown("settings_rules-add", "cleo", lambda demo: kept_set(demo) and "/p/demo/settings/rules/?act=add"),
+    Shown("settings_rules-reader", "noor", "/p/demo/settings/rules/"),
     Shown("drift", "farah", drifted, (360, 390, 1280)),
     Shown("drift-reference", "farah", asked_for_a_reference),
+    Shown("runs", "ben", lambda demo: evaluated(demo, "FAIL") and "/p/demo/evaluations/runs/"),
+    Shown("run", "ben", run_address("FAIL"), widths=(390, 1280)),
+    Shown("run-passed", "emil", run_address("PASS")),
+    Shown("run-open", "emil", run_address("INCONCLUSIVE")),
+    Shown("run-paused", "emil", run_address("paused")),
+    Shown(
+        "new_run",
+        "emil",
+        lambda demo: evaluated(demo, "FAIL") and "/p/demo/evaluations/runs/new/?prompt=shop/size-advice&set=Rug+sizes",
+    ),
+    Shown(
+        "prompt-tests", "emil", lambda demo: evaluated(demo, "FAIL") and "/p/demo/prompts/shop/size-advice/?show=tests"
+    ),
+    Shown("promotion-evaluated", "ben", lambda demo: evaluated(demo, "FAIL") and promotion("shop/size-advice@4")(demo)),
     Shown("rollouts", "ada", "/p/demo/rollouts/"),
 ]

@@ -3,10 +3,12 @@
 import pytest
 from playwright.sync_api import expect
 
+from delivery.models import Observation
+from evaluations.models import Case
 from tests.pages.conftest import Demo, Visit, signed_in
-from tests.pages.listed import reported
+from tests.pages.listed import kept_set, reported
 
-OUTPUTS = "/p/demo/outputs/"
+OUTPUTS, UID = "/p/demo/outputs/", "0198c0de-1111-7000-8000-00000000a11c"
 
 
 def test_by_keyboard_from_words_to_the_approver(visit: Visit, demo: Demo) -> None:
@@ -44,3 +46,26 @@ def test_a_foreign_answer_is_as_an_absent_one(demo: Demo) -> None:
     client = signed_in(demo.people["ben"])
     for uid in ("0198c0de-1111-7000-8000-00000000a11c", "nothing"):
         assert client.get(f"{OUTPUTS}{uid}/").status_code == 404
+
+
+def test_in_two_clicks_an_answer_is_a_case(visit: Visit, demo: Demo) -> None:
+    kept_set(demo)
+    Observation.objects.filter(uid=reported(demo)).update(variables='{"customer_message":"Both came broken"}')
+    page = visit("emil", f"{OUTPUTS}{UID}/", scripts=False)
+    page.get_by_label("The answer was good").check()
+    page.get_by_role("button", name="Make it a case").click()
+    expect(page.locator(".banner")).to_contain_text("The output is the case case-5.")
+    made = Case.objects.get(key="case-5")
+    assert made.variable_values == {"customer_message": "Both came broken"}
+    assert made.expected is not None
+    assert made.expected.startswith("I’m so sorry")
+    assert made.tags == ["from-output"]
+
+
+def test_what_nobody_reported_is_not_guessed(demo: Demo) -> None:
+    address, uid, emil = kept_set(demo), reported(demo), signed_in(demo.people["emil"])
+    answer = emil.post(f"{OUTPUTS}{uid}/", {"set": address.split("/")[-2]})
+    assert answer.status_code == 400
+    assert "Nobody reported what the prompt was filled with." in answer.content.decode()
+    assert not Case.objects.filter(tags__contains=["from-output"]).exists()
+    assert "Make it a case" not in signed_in(demo.people["ada"]).get(f"{OUTPUTS}{uid}/").content.decode()
