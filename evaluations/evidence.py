@@ -20,7 +20,7 @@ _EVIDENCE = """
         newest.id, newest.verdict, newest.outcome, newest.finished_at, going.id, going.status, going.pause_reason,
         (SELECT count(*) FROM public.promptforge_evidence(u.id, p.version_id, p.base_version_id) e
             WHERE e.outcome = 'FAIL'),
-        public.promptforge_vouched(p.id, y.required_approvals)
+        public.promptforge_vouched(p.id, y.required_approvals), f.why
     FROM public.prompts_promotion p
     JOIN public.prompts_channelpolicy y ON y.id = p.policy_id
     CROSS JOIN LATERAL public.promptforge_rules(p.channel_id, p.prompt_id) u
@@ -33,16 +33,22 @@ _EVIDENCE = """
         JOIN public.evaluations_setrevision v ON v.id = r.set_revision_id
         WHERE r.candidate_id = p.version_id AND r.baseline_id IS NOT DISTINCT FROM p.base_version_id
           AND v.set_id = s.id AND v.number = s.revision
-          AND r.connection_id = u.connection_id AND r.judge_id IS NOT DISTINCT FROM u.judge_id
+          AND r.connection_id = u.connection_id
+          AND coalesce(r.judge_id, u.judge_id, u.connection_id) = coalesce(u.judge_id, u.connection_id)
           AND r.status IN ('queued', 'running', 'paused') ORDER BY r.id DESC LIMIT 1
     ) going ON true
+    LEFT JOIN public.evaluations_gaterefusal f
+        ON f.promotion_id = p.id AND f.rule_id = u.id AND f.set_revision = s.revision
     WHERE p.id = ANY (%s) ORDER BY p.id, u.id
 """
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What there is for one rule: `outcome` is what it comes to, EXPIRED included; `fails`, how often it failed."""
+    """What there is for one rule: `outcome` is what it comes to, EXPIRED included; `fails`, how often it failed.
+
+    `refused` says why no run could be started.
+    """
 
     rule_id: int
     set_name: str
@@ -56,6 +62,7 @@ class Evidence:
     pause_reason: str
     fails: int
     vouched: bool
+    refused: str
 
 
 def of_promotions(ids: Collection[int]) -> dict[int, list[Evidence]]:
@@ -63,11 +70,38 @@ def of_promotions(ids: Collection[int]) -> dict[int, list[Evidence]]:
     found: dict[int, list[Evidence]] = defaultdict(list)
     with connection.cursor() as cursor:
         cursor.execute(_EVIDENCE, [list(ids)])
-        for pk, rule, name, outcome, run, verdict, said, ended, going, status, why, fails, vouched in cursor.fetchall():
+        for (
+            pk,
+            rule,
+            name,
+            outcome,
+            run,
+            verdict,
+            said,
+            ended,
+            going,
+            status,
+            why,
+            fails,
+            vouched,
+            no,
+        ) in cursor.fetchall():
             told = _sentence(verdict)
             found[pk].append(
                 Evidence(
-                    rule, name, outcome, run, told, said or "", ended, going, status, why or "", fails, bool(vouched)
+                    rule,
+                    name,
+                    outcome,
+                    run,
+                    told,
+                    said or "",
+                    ended,
+                    going,
+                    status,
+                    why or "",
+                    fails,
+                    bool(vouched),
+                    no or "",
                 )
             )
     return found

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
@@ -116,8 +117,8 @@ class Progress:
 def progress_of(runs: list[EvaluationRun]) -> dict[int, Progress]:
     """Each run's progress, in one question."""
     state = Cell.State
-    counted: dict[int, dict[str, int]] = {
-        row["run"]: {name: int(number) for name, number in row.items()}
+    counted: dict[int, Any] = {
+        row["run"]: row
         for row in Cell.objects.filter(run__in=runs)
         .values("run")
         .annotate(

@@ -3,6 +3,7 @@
 from celery import shared_task, signals
 
 from evaluations.running import stopping
+from events.fence import is_fenced
 from events.relay import wake
 
 signals.worker_shutting_down.connect(stopping.stop, weak=False)
@@ -15,6 +16,15 @@ def work() -> None:
 
     if take_a_turn():
         wake("evaluations.tasks.work")
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def start_what_is_demanded() -> None:
+    """Start the runs that open promotions wait for."""
+    from evaluations.actions.gate import start_what_is_demanded as start
+
+    if not is_fenced():
+        start()
 
 
 @shared_task  # type: ignore[untyped-decorator]

@@ -244,6 +244,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": SWEEP_SECONDS,
         "options": {"expires": SWEEP_SECONDS},
     },
+    "start the evaluations that promotions wait for": {
+        "task": "evaluations.tasks.start_what_is_demanded",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
     "work on evaluation runs": {
         "task": "evaluations.tasks.work",
         "schedule": SWEEP_SECONDS,
@@ -327,6 +332,9 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "ENUM_NAME_OVERRIDES": {
+        "Arm": ["stable", "canary", "control", "shadow"],
+        "EvaluationArm": ["candidate", "baseline"],
+        "ConnectionKind": ["openai", "anthropic", "gemini", "local"],
         "PromptType": ["text", "chat"],
         "VariableType": ["string", "number", "integer", "boolean", "enum", "json"],
     },

@@ -3,6 +3,9 @@
 # Which tasks an event wakes when its transaction has committed, by its kind; "*" is every kind.
 TASKS = {
     "*": ("events.tasks.send_webhooks", "events.tasks.send_mail"),
+    "promotion.opened": ("evaluations.tasks.start_what_is_demanded",),
+    "rule.added": ("evaluations.tasks.start_what_is_demanded",),
+    "set.revised": ("evaluations.tasks.start_what_is_demanded",),
     "run.started": ("evaluations.tasks.work",),
     "run.resumed": ("evaluations.tasks.work",),
 }

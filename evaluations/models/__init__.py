@@ -1,7 +1,7 @@
 """What is evaluated, with what, and what came of it."""
 
 from evaluations.models.connections import Budget, ConnectionRate, DaySpending, ModelConnection
-from evaluations.models.rules import EvaluationRule
+from evaluations.models.rules import EvaluationRule, GateRefusal
 from evaluations.models.runs import Arm, CachedCall, Cell, EvaluationRun, Label
 from evaluations.models.sets import Case, EvaluationSet, SetRevision
 from evaluations.models.staged import StagedFile
@@ -17,6 +17,7 @@ __all__ = [
     "EvaluationRule",
     "EvaluationRun",
     "EvaluationSet",
+    "GateRefusal",
     "Label",
     "ModelConnection",
     "SetRevision",

@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 from accounts.models import User
 from evaluations.models.connections import ModelConnection
 from evaluations.models.sets import EvaluationSet
-from prompts.models import Channel, Prompt
+from prompts.models import Channel, Promotion, Prompt
 
 
 class EvaluationRule(models.Model):
@@ -41,3 +41,19 @@ class EvaluationRule(models.Model):
 
     def __str__(self) -> str:
         return f"{self.set} on {self.channel}"
+
+
+class GateRefusal(models.Model):
+    """Why the evaluation that a rule demands of a promotion could not be started, by one revision of its set."""
+
+    promotion = models.ForeignKey(Promotion, on_delete=models.PROTECT, related_name="+")
+    rule = models.ForeignKey(EvaluationRule, on_delete=models.PROTECT, related_name="+")
+    set_revision = models.PositiveIntegerField()
+    why = models.TextField()
+    at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["promotion", "rule", "set_revision"], name="gate_refused_once")]
+
+    def __str__(self) -> str:
+        return f"{self.rule} for {self.promotion}"

@@ -28,8 +28,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
     WHERE u.id = rule AND r.status = 'done' AND r.purpose = 'comparison'
       AND r.candidate_id = version AND r.baseline_id IS NOT DISTINCT FROM live
       AND r.connection_id = u.connection_id AND public.promptforge_same_model(r.settings, u.connection_id)
-      AND r.judge_id IS NOT DISTINCT FROM u.judge_id
-      AND (u.judge_id IS NULL OR public.promptforge_same_model(r.judge_settings, u.judge_id))
+      -- A run has a judge when its set asks for one: the rule's, or without one the model itself.
+      AND (r.judge_id IS NULL OR r.judge_id = coalesce(u.judge_id, u.connection_id)
+        AND public.promptforge_same_model(r.judge_settings, r.judge_id))
       AND (r.plan::jsonb ->> 'margin')::double precision <= u.margin + 0.000001
       AND coalesce((r.plan::jsonb -> 'looks' ->> -1)::int >= u.repeats, u.repeats IS NULL)
     ORDER BY r.id DESC;

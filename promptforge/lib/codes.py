@@ -204,7 +204,9 @@ CODES: Mapping[str, Code] = {
         "That version was withdrawn",
         "Promote the version again: a rollback does not bring back what one took away.",
     ),
-    "run_ended": Code(409, "The run has ended", "Start another run."),
+    "run_ended": Code(
+        409, "The run has ended", "Start another run with the same fields: one that ended is not opened again."
+    ),
     "run_not_paused": Code(
         409, "The run is not paused", "Nothing needs doing: a run that is not paused goes on by itself."
     ),

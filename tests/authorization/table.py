@@ -60,6 +60,8 @@ SET_EDITORS = f"{EDITORS} evaluations:run beta"
 _REACHING_SETS = f"{PEOPLE} evaluations:run beta"
 _EDITING_SETS = f"{SET_EDITORS} owner"
 
+_RUN = {"candidate": "{prompt}@2", "baseline": "1", "set": "{set_name}", "connection": "gpt"}
+
 TABLE: Mapping[str, Mapping[str, Call]] = {
     "api/v1/schema": _PUBLIC,
     "api/docs/": {method: Call(EVERYBODY) for method in ("GET", "HEAD")},
@@ -317,6 +319,40 @@ TABLE: Mapping[str, Mapping[str, Call]] = {
     },
     "api/v1/evaluation-sets/<str:set_id>/export": {
         "GET": Call(_REACHING_SETS, "api/v1/evaluation-sets/{set}/export", instead=_HIDDEN),
+    },
+    "api/v1/evaluation-runs": {
+        "GET": Call(EVALUATORS),
+        "POST": Call(_EDITING_SETS, body=_RUN, instead={"billing": "prompt_not_found"}),
+    },
+    "api/v1/evaluation-runs/estimate": {
+        "POST": Call(
+            _EDITING_SETS, "api/v1/evaluation-runs/estimate", body=_RUN, instead={"billing": "prompt_not_found"}
+        ),
+    },
+    "api/v1/evaluation-runs/<str:run_id>": {
+        "GET": Call(_REACHING_SETS, "api/v1/evaluation-runs/{run}", instead=_HIDDEN),
+    },
+    "api/v1/evaluation-runs/<str:run_id>/results": {
+        "GET": Call(_REACHING_SETS, "api/v1/evaluation-runs/{run}/results", instead=_HIDDEN),
+    },
+    "api/v1/evaluation-runs/<str:run_id>/cancel": {
+        "POST": Call(_EDITING_SETS, "api/v1/evaluation-runs/{run}/cancel", instead=_HIDDEN),
+    },
+    "api/v1/evaluation-runs/<str:run_id>/resume": {
+        "POST": Call(_EDITING_SETS, "api/v1/evaluation-runs/{paused_run}/resume", instead=_HIDDEN),
+    },
+    "api/v1/evaluation-runs/<str:run_id>/labels": {
+        # A key labels nothing; whoever may is told that no judge answered yet.
+        "POST": Call(
+            f"{EDITORS} owner",
+            "api/v1/evaluation-runs/{run}/labels",
+            {"result": "{result}", "criterion": "x", "passed": True},
+            instead=_HIDDEN | {"evaluations:run": "forbidden", "beta": "forbidden"},
+            success=(400,),
+        ),
+    },
+    "api/v1/evaluation-runs/<str:run_id>/export": {
+        "GET": Call(_REACHING_SETS, "api/v1/evaluation-runs/{run}/export?format=junit", instead=_HIDDEN),
     },
     # Whatever else begins with /api/ is nowhere, for everybody alike.
     "api/": {

@@ -20,6 +20,7 @@ from accounts.models import ApiKey, Membership, Project, User
 from accounts.roles import Permission, Role, Scope
 from evaluations.actions.connections import create_connection, set_budget
 from evaluations.actions.rules import add_rule, remove_rule
+from evaluations.actions.runs import pause_run, start_run
 from evaluations.actions.sets import create_set
 from promptforge.lib.ids import encode
 from prompts.actions.channels import add_channel, change_policy, freeze_channel
@@ -49,10 +50,13 @@ IDS = {
     "rule": "rul",
     "set": "set",
     "shared_set": "set",
+    "run": "run",
+    "paused_run": "run",
+    "result": "cel",
 }
 HELLO = [{"type": "contains", "value": "Hello"}]
 # What a call says besides the things that it names.
-VALUES = {"digest", "tomorrow"}
+VALUES = {"digest", "tomorrow", "set_name"}
 
 
 @dataclass
@@ -130,14 +134,32 @@ def _furnish(team: Team, name: str, channel: str, guarded: str) -> dict[str, str
         "set": create_set(by=team.ada, name="core", prompt=prompt, criteria=HELLO, cases=[{"key": "one"}]),
         "shared_set": shared,
     }
+    rows |= _runs(team, prompt, rows["connection"])
     said = {
         "prompt": name,
+        "set_name": "sized",
         "channel": channel,
         "observation": str(observation(team, variables='{"customer_name":"Ada"}').uid),
         "digest": digest_text(promotion.diff_digest),
         "tomorrow": (now + timedelta(hours=20)).isoformat(),
     }
     return said | {what: encode(IDS[what], row.pk) for what, row in rows.items()}
+
+
+def _runs(team: Team, prompt: Prompt, connection: Any) -> dict[str, Any]:
+    """A run that waits, and one that paused; nobody works on either."""
+    variables = [variable["name"] for variable in team.version(prompt, 2).variable_list]
+    sized = create_set(
+        by=team.ada,
+        name="sized",
+        prompt=prompt,
+        criteria=[{"type": "contains", "value": "Hello"}],
+        cases=[{"key": "one", "variables": dict.fromkeys(variables, "Ada")}],
+    )
+    asked = {"candidate": team.version(prompt, 2), "baseline": None, "owner": sized, "connection": connection}
+    run, paused = (start_run(by=team.ada, **asked) for _ in range(2))
+    pause_run(paused.pk, "The key was revoked.")
+    return {"run": run, "paused_run": paused, "result": run.cells.first()}
 
 
 def _people(shop: Team, rival: Team) -> dict[str, Caller]:

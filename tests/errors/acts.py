@@ -21,7 +21,9 @@ from django.utils import timezone
 from accounts.models import ApiKey, Membership, Project, User, WriteBucket
 from accounts.policies import Principal
 from delivery.api import views
-from evaluations.models import EvaluationRule
+from evaluations.actions.connections import set_budget
+from evaluations.actions.runs import cancel_run, label_answer, pause_run, resume_run, start_run
+from evaluations.models import EvaluationRule, ModelConnection, SetRevision
 from evaluations.scoring import read_criteria
 from promptforge.lib.ids import encode
 from promptforge.lib.json import canonical_json
@@ -39,8 +41,8 @@ from prompts.reading import find_version
 from prompts.shapes import digest_text
 from tests.api.conftest import Caller, release
 from tests.api.people import BACKEND, person, signed_in
-from tests.evaluations.rows import fill, finish, new_connection, new_run, new_set
-from tests.guards.attacks import apply, let_time_pass, open_promotion, review
+from tests.evaluations.rows import add_case, answer, fill, finish, new_connection, new_run, new_set, revise
+from tests.guards.attacks import apply, open_promotion, review
 from tests.personas import Team
 from tests.races.conftest import process
 
@@ -250,7 +252,10 @@ def evaluated_long_ago(scene: Scene, promotion: Promotion) -> None:
     run = new_run(team, core, prompt, candidate=promotion.version, baseline=None, connection=connection)
     fill(run)
     finish(run, delta=None)
-    let_time_pass(days=2)
+    with connections["owner"].cursor() as owner:
+        owner.execute("ALTER TABLE evaluations_evaluationrun DISABLE TRIGGER run_update")
+        owner.execute("UPDATE evaluations_evaluationrun SET finished_at = finished_at - interval '2 days'")
+        owner.execute("ALTER TABLE evaluations_evaluationrun ENABLE ALWAYS TRIGGER run_update")
 
 
 def protect(scene: Scene, promotion: Promotion) -> None:
@@ -297,6 +302,13 @@ def duplicate_promotion(scene: Scene) -> Iterator[Act]:
 def stale_diff(scene: Scene) -> Iterator[Act]:
     promotion = open_promotion(scene.team, scene.team.prompt("seen"), 1, channel=scene.guarded)
     yield refusing(lambda: review(promotion, scene.team.ben, diff_digest=b"what an older one showed"))
+
+
+@contextmanager
+def budget_used_up(scene: Scene) -> Iterator[Act]:
+    set_budget(by=scene.team.farah, calls_per_day=0, usd_per_day=None)
+    made = json.loads(scene.caller().post("model-connections", {"name": "m", "kind": "openai", "model": "m"}).content)
+    yield lambda: scene.caller().send("POST", f"model-connections/{made['id']}/test")
 
 
 @contextmanager
@@ -408,6 +420,58 @@ def storage_full(scene: Scene) -> Iterator[Act]:
 
 
 # --- The table -------------------------------------------------------------------------------------------------------
+# --- Evaluation runs -------------------------------------------------------------------------------------------------
+HELLO = {"type": "contains", "value": "Hello"}
+GREETS = {"type": "llm-rubric", "value": "It greets", "name": "greets"}
+
+
+def starting(scene: Scene, name: str, *, criteria: list[Any] | None = None, cases: int = 1, **case: Any) -> Act:
+    """Starts a run of the greeting's newest version over a set of its own."""
+    team, prompt = scene.team, Prompt.objects.get(name=GREETING)
+    owner = new_set(team, prompt, cases=0, name=name)
+    revision = revise(
+        team, owner, *(f"one of {name}" for _ in range(cases)), criteria=canonical_json(criteria or [HELLO])
+    )
+    if case:
+        with transaction.atomic():
+            number = revision.number + 1
+            SetRevision.objects.create(set=owner, number=number, author=team.ada.user, criteria=revision.criteria)
+            add_case(owner, number, key="another", **case)
+    row = new_connection(team, name=name)
+    return partial(
+        start_run, by=team.ada, candidate=find_version(prompt, None), baseline=None, owner=owner, connection=row
+    )
+
+
+@contextmanager
+def ended_run(scene: Scene) -> Iterator[Act]:
+    run = starting(scene, "ended")()
+    cancel_run(by=scene.team.ada, run=run)
+    yield partial(cancel_run, by=scene.team.ada, run=run)
+
+
+@contextmanager
+def going_run(scene: Scene) -> Iterator[Act]:
+    yield partial(resume_run, by=scene.team.ada, run=starting(scene, "going")())
+
+
+@contextmanager
+def stuck_run(scene: Scene) -> Iterator[Act]:
+    run = starting(scene, "stuck")()
+    pause_run(run.pk, "The key was revoked.")
+    ModelConnection.objects.filter(pk=run.connection_id).update(model="another")
+    yield partial(resume_run, by=scene.team.ada, run=run)
+
+
+@contextmanager
+def labelled(scene: Scene) -> Iterator[Act]:
+    run = starting(scene, "labelled", criteria=[HELLO, GREETS])()
+    cell = answer(run.cells.select_related("case", "run").first())
+    say = partial(label_answer, by=scene.team.ada, cell=cell, criterion="greets")
+    say(passed=True)
+    yield partial(say, passed=False)
+
+
 ACTS: dict[str, Arranged] = {
     "bad_channel_name": post("channels", {"name": "Stable"}),
     "bad_cursor": get("prompts?cursor=x"),
@@ -463,6 +527,7 @@ ACTS: dict[str, Arranged] = {
     "encoding_not_supported": post("prompts", NEW, Content_Encoding="gzip"),
     "unsupported_media_type": post("prompts", NEW, content_type="text/plain"),
     "idempotency_in_flight": idempotency_in_flight,
+    "already_labelled": labelled,
     "already_live": post("releases", PROMOTE | {"version": 1}),
     "archived": archived,
     "kind_not_available": kind_not_available,
@@ -473,6 +538,7 @@ ACTS: dict[str, Arranged] = {
     "promotion_closed": promotion_closed,
     "promotion_not_ready": promotion_not_ready,
     "promotion_required": post("releases", PROMOTE | {"channel": "guarded"}),
+    "budget_used_up": budget_used_up,
     "duplicate_promotion": duplicate_promotion,
     "frozen": frozen,
     "last_admin": last_admin,
@@ -480,6 +546,9 @@ ACTS: dict[str, Arranged] = {
     "guard": guard,
     "rollback_target_never_live": post("releases", ROLLBACK | {"version": 2}),
     "rollback_target_withdrawn": rollback_target_withdrawn,
+    "run_ended": ended_run,
+    "run_not_paused": going_run,
+    "run_not_resumable": stuck_run,
     "stale_base": post("versions", {"prompt": GREETING, "content": "x", "base_version": 1}),
     "stale_draft": stale_draft,
     "webhook_disabled": webhook_disabled,
@@ -504,15 +573,18 @@ ACTS: dict[str, Arranged] = {
     "bad_variable": post("prompts/values/both", {"variables": {"i": "seven", "m": "x"}}),
     "bad_variable_name": content("{{a.b}}"),
     "confusable_variable": content("{{n\u0430me}}"),
+    "case_not_rendered": lambda scene: nullcontext(starting(scene, "unfilled", variables="{}")),
     "empty_messages": content([]),
     "empty_prompt": content(" \n "),
     "include_ambiguous": content("{{> brace }}{x}}"),
     "include_not_found": content("{{> nowhere }}"),
     "missing_variable": post("prompts/values/text", {"variables": {"a": "x"}}),
     "idempotency_mismatch": idempotency_mismatch,
+    "nothing_counts": lambda scene: nullcontext(starting(scene, "advice", criteria=[GREETS])),
     "reason_required": post("releases", ROLLBACK | {"reason": " "}),
     "reason_too_short": by("cleo", "releases", PROMOTE | {"kind": "break_glass", "reason": "Hurry"}),
     "reserved_name": content("{{_name}}"),
+    "set_empty": lambda scene: nullcontext(starting(scene, "empty", cases=0)),
     "too_many_variables": content(" ".join(f"{{{{v{number}}}}}" for number in range(201))),
     "unclosed_tag": content("Hi {{name"),
     "unknown_variable": post("prompts/values/text", {"variables": {"a": "x", "b": "y", "c": "z"}, "strict": True}),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evaluations.actions.runs import start_run
-from evaluations.models import Cell, EvaluationRun, EvaluationSet, ModelConnection
+from evaluations.models import Cell, ConnectionRate, EvaluationRun, EvaluationSet, ModelConnection
 from evaluations.running.engine import work
 from promptforge.lib.sealing import seal
 from prompts.models import Prompt
@@ -60,7 +60,8 @@ def finished(run: EvaluationRun, seconds: float = 100) -> EvaluationRun:
 
 
 def make_due(run: EvaluationRun) -> None:
-    """As if time had passed: leases and pauses of the run are over."""
+    """As if time had passed: leases and pauses of the run are over, and its provider may be asked again."""
+    ConnectionRate.objects.update(resumes_at=None)
     Cell.objects.filter(run=run).exclude(next_at=None).update(next_at=run.created_at)
     Cell.objects.filter(run=run).exclude(leased_until=None).update(leased_until=run.created_at)
 

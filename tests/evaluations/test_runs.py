@@ -1,4 +1,4 @@
-"""A run from its start to its verdict, and what a provider, a budget and a person can do to it meanwhile."""
+"""A run from start to verdict, with everything that a provider, a budget and a person can do to it meanwhile."""
 
 import json
 import subprocess
@@ -24,6 +24,9 @@ from tests.personas import Team
 from tests.plugin import ROOT
 
 type Make = Callable[..., Bench]
+# Three cases that always pass are settled by five repeats at 30 points.
+ONE_LOOK = {"repeats": 5, "margin": 0.3}
+ABSOLUTE = {"baseline": None, "channel": None}
 RUBRIC = [*HELLO, {"type": "llm-rubric", "value": "The answer greets", "name": "greets"}]
 
 
@@ -38,7 +41,7 @@ def make(team: Team, provider: Provider) -> Make:
 
 def to_the_end(run: EvaluationRun) -> EvaluationRun:
     """Work as often as time would let retries come due."""
-    for _ in range(40):
+    for _ in range(80):
         if finished(run).status not in ("queued", "running"):
             break
         make_due(run)
@@ -54,7 +57,7 @@ def kinds(run: EvaluationRun) -> list[str]:
 # --- The ordinary course ---------------------------------------------------------------------------------------------
 def test_equal_answers_pass_and_each_cell_is_paid_once(make: Make, provider: Provider) -> None:
     bench = make()
-    run = finished(bench.start())
+    run = finished(bench.start(**ONE_LOOK))
     assert (run.outcome, run.status) == ("PASS", "done"), run.verdict
     cells = Cell.objects.filter(run=run)
     assert len(provider.calls()) == run.calls == cells.count() == 3 * 2 * (run.verdict_object or {})["repeats"]
@@ -104,22 +107,22 @@ def with_own_name(bench: Bench, _: str, **variables: str) -> None:
 
 def test_without_a_live_version_the_pass_rate_decides(make: Make, provider: Provider) -> None:
     bench = make()
-    run = finished(bench.start(baseline=None, channel=None))
+    run = finished(bench.start(**ABSOLUTE))
     assert run.outcome == "PASS"
     assert not Cell.objects.filter(run=run, arm="baseline").exists()
     provider.behave(text="Bonjour")
-    assert finished(bench.start(baseline=None, channel=None, seed=8)).outcome == "FAIL"
+    assert finished(bench.start(**ABSOLUTE, seed=8)).outcome == "FAIL"
 
 
 def test_a_repeated_run_is_answered_from_the_cache_and_cannot_fish_for_luck(make: Make, provider: Provider) -> None:
     bench = make()
-    first = finished(bench.start())
+    first = finished(bench.start(**ONE_LOOK))
     paid = len(provider.calls())
     provider.behave(text="Bonjour")
-    again = finished(bench.start())
+    again = finished(bench.start(**ONE_LOOK))
     assert (again.outcome, again.calls, len(provider.calls())) == ("PASS", 0, paid)
     assert set(Cell.objects.filter(run=again).values_list("cached", flat=True)) == {True}
-    other = finished(bench.start(seed=first.seed + 1))
+    other = finished(bench.start(**ONE_LOOK, seed=first.seed + 1))
     assert other.calls > 0
 
 
@@ -130,25 +133,26 @@ def test_what_cannot_be_rendered_is_refused_before_anything_is_paid(make: Make, 
         bench.owner.revisions.create(number=4, author=bench.team.ada.user, criteria=json.dumps(HELLO))
         add_case(bench.owner, 4, key="empty", variables="{}", position=100)
     with pytest.raises(DomainError) as refused:
-        bench.start()
+        bench.start(**ONE_LOOK)
     assert refused.value.code == "case_not_rendered"
-    assert "case empty" in refused.value.detail and "customer_name" in refused.value.detail
+    assert "case empty" in refused.value.detail
+    assert "customer_name" in refused.value.detail
     assert [fault.pointer for fault in refused.value.faults] == ["/cases/empty"] * 2
     assert (EvaluationRun.objects.count(), provider.calls()) == (0, [])
 
 
-@pytest.mark.parametrize("person", ["ben", "noor", "farah_key"])
+@pytest.mark.parametrize("person", ["ben", "noor"])
 def test_only_who_edits_the_prompt_starts_cancels_and_resumes(make: Make, team: Team, person: str) -> None:
     bench = make()
-    run = bench.start()
-    stranger = {"ben": team.ben, "noor": team.noor, "farah_key": team.noor}[person]
+    run = bench.start(**ONE_LOOK)
+    stranger = {"ben": team.ben, "noor": team.noor}[person]
     for verb in (cancel_run, resume_run):
         with pytest.raises(DomainError) as refused:
             verb(by=stranger, run=run)
         assert refused.value.code == "forbidden"
     bench.team = replace(team, ada=stranger)
     with pytest.raises(DomainError):
-        bench.start()
+        bench.start(**ONE_LOOK)
     run.refresh_from_db()
     assert (run.status, EvaluationRun.objects.count()) == ("queued", 1)
 
@@ -170,10 +174,10 @@ def test_only_who_edits_the_prompt_starts_cancels_and_resumes(make: Make, team: 
 def test_a_failing_provider_is_classified_and_never_scored(
     make: Make, provider: Provider, behaviour: dict[str, Any], error: str | None
 ) -> None:
-    """Whatever every tenth call says, the verdict is none that lets anything pass."""
-    bench = make()
+    """Whatever a provider makes of the candidate's calls, the verdict is none that lets it pass."""
+    bench = make(cases=1)
     provider.behave(text="Hello Ada!", only="Text 2", **behaviour)
-    run = to_the_end(bench.start())
+    run = to_the_end(bench.start(**ONE_LOOK))
     failed = Cell.objects.filter(run=run, state="unscored")
     assert run.outcome in ("INCONCLUSIVE", "NOT_COMPARABLE"), (run.status, run.outcome, run.verdict)
     assert failed.exists()
@@ -188,7 +192,7 @@ def test_a_failing_provider_is_classified_and_never_scored(
 def test_what_passes_by_itself_is_tried_again_and_costs_no_verdict(make: Make, provider: Provider) -> None:
     bench = make()
     provider.behave(text="Hello Ada!", fault="server_error", every=5)
-    run = to_the_end(bench.start())
+    run = to_the_end(bench.start(**ONE_LOOK))
     assert run.outcome == "PASS"
     assert Cell.objects.filter(run=run, tries__gt=1).exists()
     assert not Cell.objects.filter(run=run, state="unscored").exists()
@@ -200,11 +204,12 @@ def test_a_revoked_key_pauses_and_a_new_one_resumes_where_it_stopped(
     make: Make, team: Team, provider: Provider
 ) -> None:
     bench = make(max_concurrency=2)
-    run = bench.start()
+    run = bench.start(**ONE_LOOK)
     provider.behave(text="Hello Ada!", fault="bad_key", first=1)
     finished(run)
     assert run.status == "paused"
-    assert "key" in run.pause_reason and "sk-good" not in run.pause_reason
+    assert "key" in run.pause_reason
+    assert "sk-good" not in run.pause_reason
     kept = dict(Cell.objects.filter(run=run, state="done").values_list("pk", "output"))
     paid = len(provider.calls())
     assert work() is False
@@ -222,7 +227,7 @@ def test_a_revoked_key_pauses_and_a_new_one_resumes_where_it_stopped(
 def test_a_budget_ends_in_a_pause_and_not_in_overspending(make: Make, team: Team, provider: Provider) -> None:
     bench = make()
     Budget.objects.create(project=team.project, calls_per_day=10)
-    run = finished(bench.start())
+    run = finished(bench.start(**ONE_LOOK))
     assert (run.status, run.calls, len(provider.calls())) == ("paused", 10, 10)
     assert "10 calls of today" in run.pause_reason
     assert states(run)["done"] == 10
@@ -244,7 +249,7 @@ def test_a_ceiling_in_dollars_holds(make: Make, provider: Provider) -> None:
 
 
 def test_a_run_out_of_calls_is_incomplete(make: Make, provider: Provider) -> None:
-    run = make().start()
+    run = make().start(**ONE_LOOK)
     EvaluationRun.objects.filter(pk=run.pk).update(max_calls=7)
     finished(run)
     assert (run.status, run.outcome, len(provider.calls())) == ("done", "INCOMPLETE", 7)
@@ -257,7 +262,7 @@ def test_another_connection_than_was_agreed_on_is_not_called(
     make: Make, team: Team, provider: Provider, fields: dict[str, str], word: str
 ) -> None:
     bench = make()
-    run = bench.start()
+    run = bench.start(**ONE_LOOK)
     ModelConnection.objects.filter(pk=bench.connection.pk).update(**fields)
     finished(run)
     assert (run.status, provider.calls()) == ("paused", [])
@@ -268,7 +273,7 @@ def test_another_connection_than_was_agreed_on_is_not_called(
 
 
 def test_a_cancelled_run_calls_nobody_and_has_no_verdict(make: Make, team: Team, provider: Provider) -> None:
-    run = make().start()
+    run = make().start(**ONE_LOOK)
     cancel_run(by=team.ada, run=run)
     finished(run)
     assert (run.status, run.outcome, provider.calls()) == ("cancelled", "", [])
@@ -278,7 +283,7 @@ def test_a_cancelled_run_calls_nobody_and_has_no_verdict(make: Make, team: Team,
 
 
 def test_a_restored_past_spends_nothing(make: Make, provider: Provider) -> None:
-    run = make().start()
+    run = make().start(**ONE_LOOK)
     fence = RestoreFence.objects.using("owner").create(archive_digest="0" * 64)
     assert work() is False
     assert provider.calls() == []
@@ -290,18 +295,19 @@ def test_a_restored_past_spends_nothing(make: Make, provider: Provider) -> None:
 def test_a_judge_advises_until_people_have_labelled_thirty_answers(make: Make, team: Team, provider: Provider) -> None:
     bench = make(criteria=RUBRIC)
     provider.behave(texts={"Does the answer fulfil": "It does not greet.\nGRADE: FAIL", "Text": "Hello Ada!"})
-    run = finished(bench.start())
+    run = finished(bench.start(**ONE_LOOK))
     assert run.outcome == "PASS", "what a judge says counts for nothing before it is calibrated"
     assert json.loads(run.plan)["advisory"] == ["greets"]
     verdict = run.verdict_object or {}
-    assert verdict["judge_flips"]["of"] == 20 and verdict["judge_flips"]["hits"] == 0
+    assert verdict["judge_flips"]["of"] == 20
+    assert verdict["judge_flips"]["hits"] == 0
     cells = list(Cell.objects.filter(run=run, state="done").order_by("position")[:30])
     lines = [line for line in json.loads(cells[0].scores) if line["criterion"] == "greets"]
     assert (lines[0]["passed"], lines[0]["weight"]) == (False, 0)
     for number, cell in enumerate(cells):
         label_answer(by=team.ada, cell=cell, criterion="greets", passed=number == 0)
     assert calibration(team.project.pk, run.judge_settings, "greets").enough
-    counted = bench.start(seed=9)
+    counted = bench.start(**ONE_LOOK, seed=9)
     assert json.loads(counted.plan)["advisory"] == []
     finished(counted)
     assert Cell.objects.filter(run=counted, state="done", passed=True).count() == 0
@@ -310,11 +316,11 @@ def test_a_judge_advises_until_people_have_labelled_thirty_answers(make: Make, t
 def test_a_judge_that_gives_no_grade_leaves_unscored(make: Make, team: Team, provider: Provider) -> None:
     bench = make(criteria=RUBRIC)
     provider.behave(texts={"Does the answer fulfil": "GRADE: PASS", "Text": "Hello Ada!"})
-    first = finished(bench.start())
+    first = finished(bench.start(**ONE_LOOK))
     for number, cell in enumerate(Cell.objects.filter(run=first, state="done").order_by("position")[:30]):
         label_answer(by=team.ada, cell=cell, criterion="greets", passed=number > 0)
     provider.behave(texts={"Does the answer fulfil": "10/10!!!", "Text": "Hello Ada!"})
-    run = finished(bench.start(seed=9))
+    run = finished(bench.start(**ONE_LOOK, seed=9))
     assert run.outcome == "INCONCLUSIVE"
     assert set(Cell.objects.filter(run=run).values_list("state", "error", "passed")) == {("unscored", "judge", None)}
 
@@ -322,14 +328,14 @@ def test_a_judge_that_gives_no_grade_leaves_unscored(make: Make, team: Team, pro
 def test_what_a_judge_alone_asks_is_refused_while_it_advises(make: Make) -> None:
     bench = make(criteria=RUBRIC[1:])
     with pytest.raises(DomainError) as refused:
-        bench.start()
+        bench.start(**ONE_LOOK)
     assert refused.value.code == "nothing_counts"
 
 
 def test_length_is_held_against_the_live_answers_of_the_same_case(make: Make, provider: Provider) -> None:
     bench = make(criteria=[*HELLO, {"type": "length-ratio", "threshold": 1.5}])
     provider.behave(texts={"Text 2": "Hello Ada " * 10, "Text 1": "Hello Ada"})
-    run = finished(bench.start())
+    run = finished(bench.start(**ONE_LOOK))
     assert run.outcome == "FAIL"
     assert set(Cell.objects.filter(run=run).values_list("arm", "passed")) == {("candidate", False), ("baseline", True)}
 

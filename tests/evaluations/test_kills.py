@@ -1,0 +1,216 @@
+"""Workers, PostgreSQL and brokers die in the middle of runs: no paid answer is lost, and none is paid twice but those
+that were on their way."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from evaluations.models import Cell, EvaluationRun
+from promptforge.lib import keyring
+from tests.evaluations.running import HELLO, Bench, finished, make_bench, make_due
+from tests.evaluations.stub_provider import Provider
+from tests.personas import Team
+from tests.plugin import ROOT
+from tests.races.conftest import environment_of, process
+
+RUBRIC = [*HELLO, {"type": "llm-rubric", "value": "The answer greets", "name": "greets"}]
+CONCURRENCY = 4
+# Three cases that always pass are settled by five repeats at 30 points, and at 15 by ten.
+ONE_LOOK = {"repeats": 5, "margin": 0.3}
+TWO_LOOKS = {"repeats": 10, "margin": 0.15}
+# Dies at one point, when that has been reached so often.
+WORKER = """
+import os, signal, threading
+from evaluations.running import deciding, engine, settling
+point, left = os.environ["POINT"], [int(os.environ["AFTER"])]
+lock = threading.Lock()
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+def counted():
+    with lock:
+        left[0] -= 1
+        return left[0] < 0
+def before(module, name, when):
+    real = getattr(module, name)
+    def instead(*arguments):
+        if when(*arguments) and counted():
+            if point == "during":
+                threading.Timer(0.05, die).start()
+            else:
+                die()
+        return real(*arguments)
+    setattr(module, name, instead)
+if point == "between looks":
+    left[0] = 0
+    before(deciding, "insert_repeats", lambda *_: True)
+elif point == "judging":
+    before(engine, "perform", lambda call: call.judging is not None)
+elif point == "answered":
+    before(engine, "settle", lambda *_: True)
+else:
+    before(engine, "perform", lambda *_: True)
+engine.work(100)
+print("ended", flush=True)
+"""
+POINTS = ("before", "during", "answered", "judging", "between looks")
+
+
+@pytest.fixture
+def bench(team: Team, provider: Provider) -> Bench:
+    made = make_bench(team, provider, criteria=RUBRIC, max_concurrency=CONCURRENCY)
+    texts = {"Does the answer fulfil": "GRADE: PASS", "Text": "Hello Ada!"}
+    provider.behave(texts=texts, delay=0.02)
+    return made
+
+
+def paid_for(run: EvaluationRun) -> int:
+    """The calls that the answers of a run took: each cell's own, and each grade."""
+    cells = Cell.objects.filter(run=run, state="done")
+    return sum(
+        1 + scores.count('"greets"') + scores.count('"again"') for scores in cells.values_list("scores", flat=True)
+    )
+
+
+def kept(run: EvaluationRun) -> dict[int, tuple[object, ...]]:
+    rows = Cell.objects.filter(run=run, state="done").values_list("pk", "output", "request_id", "scores", "measures")
+    return {row[0]: row[1:] for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("point", "after"),
+    [
+        *((point, 6) for point in POINTS),
+        *(pytest.param(point, n, marks=pytest.mark.full) for point in POINTS for n in range(20)),
+    ],
+)
+def test_a_worker_killed_anywhere_loses_nothing_and_pays_nothing_twice(
+    bench: Bench, provider: Provider, committed_db: str, point: str, after: int
+) -> None:
+    run = bench.start(**(TWO_LOOKS if point == "between looks" else ONE_LOOK))
+    with process(
+        committed_db,
+        WORKER,
+        POINT=point,
+        AFTER=str(after),
+        PROMPTFORGE_ALLOWED_PRIVATE_HOSTS=provider.host,
+        PROMPTFORGE_KEYS=ring(),
+    ) as worker:
+        worker.child.wait(100)
+        assert worker.child.returncode == -signal.SIGKILL, worker.child.stderr and worker.child.stderr.read()
+    run.refresh_from_db()
+    assert run.status == "running"
+    before = kept(run)
+    make_due(run)
+    finished(run)
+    assert run.outcome == "PASS", (run.pause_reason, run.verdict)
+    assert before.items() <= kept(run).items()
+    assert len(provider.calls()) <= paid_for(run) + CONCURRENCY
+    assert len(provider.calls()) <= run.calls
+
+
+def ring() -> str:
+    lines = (f"{key.id}:{purpose}:{key.secret.decode()}" for purpose, keys in keyring.keyring().items() for key in keys)
+    return ",".join(line for line in lines if ":django:" not in line)
+
+
+# --- Real workers and brokers ----------------------------------------------------------------------------------------
+@contextmanager
+def celery(name_of_database: str, home: Path, broker: str, provider: Provider) -> Iterator[subprocess.Popen[bytes]]:
+    """A real worker of two processes with the schedule inside it, in a group that is killed whole."""
+    for folder in ("broker", "broker-control"):
+        (home / folder).mkdir(exist_ok=True)
+    environment = environment_of(name_of_database) | {
+        "PROMPTFORGE_VAR": str(home),
+        "PROMPTFORGE_KEYS": ring(),
+        "PROMPTFORGE_ALLOWED_PRIVATE_HOSTS": provider.host,
+        "CELERY_BROKER_URL": broker,
+    }
+    with (home / "worker.log").open("a") as log:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "promptforge", "worker", "--beat", "--concurrency", "2",
+             "--schedule", str(home / "schedule"), "--loglevel", "INFO", "--without-gossip", "--without-mingle"],
+            cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    try:
+        yield worker
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+
+
+BROKERS = {
+    "filesystem": "filesystem://",
+    "redis": "redis://127.0.0.1:6379/14",
+    "rabbitmq": "amqp://guest:guest@127.0.0.1:5672//",
+}
+
+
+@pytest.mark.parametrize(
+    "broker",
+    [
+        "filesystem",
+        pytest.param("redis", marks=pytest.mark.full),
+        pytest.param("rabbitmq", marks=pytest.mark.full),
+    ],
+)
+def test_workers_killed_with_their_broker_lose_nothing(
+    bench: Bench, provider: Provider, committed_db: str, tmp_path: Path, broker: str
+) -> None:
+    """The first workers are killed whole in mid-run; others go on, from rows alone."""
+    run = bench.start(**ONE_LOOK)
+    with celery(committed_db, tmp_path, BROKERS[broker], provider):
+        wait_for(lambda: Cell.objects.filter(run=run, state="done").count() >= 5, tmp_path)
+    before = kept(run)
+    assert len(before) < 30
+    for message in (tmp_path / "broker").glob("*"):
+        message.unlink()
+    make_due(run)
+    with celery(committed_db, tmp_path, BROKERS[broker], provider) as worker:
+        wait_for(lambda: EvaluationRun.objects.get(pk=run.pk).status == "done", tmp_path)
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(30)
+    run.refresh_from_db()
+    assert run.outcome == "PASS"
+    assert before.items() <= kept(run).items()
+    assert len(provider.calls()) <= paid_for(run) + CONCURRENCY
+    said = (tmp_path / "worker.log").read_text()
+    assert "sk-good" not in said
+    assert "Traceback" not in said
+
+
+def wait_for(reached: object, home: Path, seconds: float = 100) -> None:
+    assert callable(reached)
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline, (home / "worker.log").read_text()[-3000:]
+        time.sleep(0.05)
+
+
+def test_a_worker_that_is_told_to_end_ends_soon_and_leaves_no_cell_taken(
+    bench: Bench, provider: Provider, committed_db: str, tmp_path: Path
+) -> None:
+    run = bench.start()
+    provider.behave(text="GRADE: PASS", delay=0.5)
+    with celery(committed_db, tmp_path, BROKERS["filesystem"], provider) as worker:
+        wait_for(lambda: len(provider.calls()) >= 3, tmp_path)
+        began = time.monotonic()
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(30)
+        taken = time.monotonic() - began
+    print(f"ended in {taken:.1f} s")
+    assert taken < 15
+    assert not Cell.objects.filter(run=run, leased_until__isnull=False).exists()
+    assert len(provider.calls()) == Cell.objects.filter(run=run, tries__gt=0).count() + graded(run)
+
+
+def graded(run: EvaluationRun) -> int:
+    scores = Cell.objects.filter(run=run).values_list("scores", flat=True)
+    return sum(each.count('"greets"') + each.count('"again"') for each in scores)
