@@ -23,6 +23,11 @@ def alarmed(event: Event) -> set[int]:
     return _members(event, Role.ADMIN, Role.RELEASE_MANAGER) if is_alarm else set()
 
 
+def keepers(event: Event) -> set[int]:
+    """Whoever may move what is live, or runs the project."""
+    return _members(event, Role.ADMIN, Role.RELEASE_MANAGER)
+
+
 def addresses(wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], str]:
     """The e-mail addresses of those (project, person) who are active members now."""
     members = Membership.objects.filter(

@@ -2,7 +2,9 @@
 
 from collections.abc import Collection
 
-from evaluations.models import EvaluationRule, EvaluationRun, EvaluationSet, ModelConnection
+from django.urls import reverse
+
+from evaluations.models import DriftWatch, EvaluationRule, EvaluationRun, EvaluationSet, ModelConnection
 from events.telling import Named
 
 
@@ -28,4 +30,16 @@ def runs(ids: Collection[int]) -> dict[int, Named]:
     return {
         run.pk: Named(str(run), {"prompt": run.candidate.prompt.name, "set": run.set_revision.set.name})
         for run in found
+    }
+
+
+def watches(ids: Collection[int]) -> dict[int, Named]:
+    found = DriftWatch.objects.filter(pk__in=ids).select_related("prompt__project", "rule__channel")
+    return {
+        watch.pk: Named(
+            str(watch),
+            {"prompt": watch.prompt.name, "channel": watch.rule.channel.name},
+            reverse("drift", args=(watch.prompt.project.name,)),
+        )
+        for watch in found
     }

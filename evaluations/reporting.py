@@ -1,11 +1,18 @@
 """A run as other programs take it: what the formats need, gathered from its rows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from evaluations.asked_of import entries
-from evaluations.formats.results import GuardrailRow, Report, Row, ScoreRow
+from evaluations.formats.results import GuardrailRow, Report, Row, ScoreRow, write_comment, write_junit, write_long
 from evaluations.models import Cell, EvaluationRun
 from promptforge.lib.ids import encode
+
+# What a run can be taken away as: media type, ending, and who writes it.
+FILES: Mapping[str, tuple[str, str, Callable[[Report], str]]] = {
+    "junit": ("application/xml", "xml", write_junit),
+    "markdown": ("text/markdown; charset=utf-8", "md", write_comment),
+    "csv": ("text/csv; charset=utf-8", "csv", lambda report: "".join(write_long(report))),
+}
 
 
 def report_of(run: EvaluationRun) -> Report:

@@ -24,6 +24,12 @@ def run_shape(run: EvaluationRun) -> dict[str, Any]:
     return shape
 
 
+def whole_shape(run: EvaluationRun) -> dict[str, Any]:
+    """The run with every result of it."""
+    cells = Cell.objects.filter(run=run).select_related("case").order_by("position")
+    return run_shape(run) | {"results": [result_shape(cell) for cell in cells]}
+
+
 def _run_shape(run: EvaluationRun, progress: Progress) -> dict[str, Any]:
     plan = plan_of(run)
     return {

@@ -35,3 +35,11 @@ def forget_old_answers() -> None:
 
     forget_old()
     forget_old_files()
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def watch() -> None:
+    """Take references of what went live, begin the runs that are due, and judge those that ended."""
+    from evaluations.watching import sweep
+
+    sweep()

@@ -60,6 +60,12 @@ class EventKind(models.TextChoices):
     RUN_RESUMED = "run.resumed"
     RUN_CANCELLED = "run.cancelled"
     RUN_FINISHED = "run.finished"
+    REFERENCE_TAKEN = "reference.taken"
+    WATCH_CHANGED = "watch.changed"
+    DRIFT_NOTICED = "drift.noticed"
+    DRIFT_SUSPECTED = "drift.suspected"
+    DRIFT_FOUND = "drift.found"
+    DRIFT_CLEARED = "drift.cleared"
     SESSION_BEGUN = "session.begun"
     SESSION_ENDED = "session.ended"
     PASSWORD_CHANGED = "password.changed"  # noqa: S105

@@ -197,6 +197,14 @@ PROMOTION_CHECKS = [
 
 # What an app above knows of promotions for a check of a name: a function of ids -> {id: what the check understands}.
 PROMOTION_EVIDENCE = {"evaluation": "evaluations.evidence.of_promotions"}
+# Where such evidence is read: a function of a promotion and what was found for it -> an address, or nothing.
+EVIDENCE_PAGES = {"evaluation": "evaluations.pages.on_promotions.run_address"}
+# Parts of pages that apps above draw: functions that name a template and what it needs.
+PROMOTION_MODEL_PART = "evaluations.pages.on_promotions.what_the_model_says"
+PROMPT_TESTS_PART = "evaluations.pages.on_prompts.tests"
+
+# What apps above tell in the inbox that went wrong: functions of a principal -> incidents.
+INCIDENTS = ["evaluations.incidents.drifts"]
 
 # --- Celery: rows are the queue, messages are wake-ups --------------------------------------------------------------
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="filesystem://localhost")
@@ -241,6 +249,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "send what is due by e-mail": {
         "task": "events.tasks.send_mail",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
+    "watch the models of what is live": {
+        "task": "evaluations.tasks.watch",
         "schedule": SWEEP_SECONDS,
         "options": {"expires": SWEEP_SECONDS},
     },

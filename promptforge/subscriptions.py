@@ -4,10 +4,12 @@
 TASKS = {
     "*": ("events.tasks.send_webhooks", "events.tasks.send_mail"),
     "promotion.opened": ("evaluations.tasks.start_what_is_demanded",),
-    "rule.added": ("evaluations.tasks.start_what_is_demanded",),
+    "rule.added": ("evaluations.tasks.start_what_is_demanded", "evaluations.tasks.watch"),
     "set.revised": ("evaluations.tasks.start_what_is_demanded",),
     "run.started": ("evaluations.tasks.work",),
     "run.resumed": ("evaluations.tasks.work",),
+    "run.finished": ("evaluations.tasks.watch",),
+    "release.made": ("evaluations.tasks.watch",),
 }
 
 # Who can say what an actor or subject is called, by its kind: a function of ids -> {id: events.telling.Named}.
@@ -30,6 +32,7 @@ NAMED_BY = {
     "connection": "evaluations.naming.connections",
     "rule": "evaluations.naming.rules",
     "run": "evaluations.naming.runs",
+    "watch": "evaluations.naming.watches",
 }
 
 # Whom an event is mailed to, by its kind: a function of an event -> ids of people.
@@ -43,6 +46,7 @@ MAILED_TO = {
     "promotion.missed": "prompts.recipients.scheduler",
     "review.given": "prompts.recipients.opener_who_is_asked",
     "release.made": "accounts.recipients.alarmed",
+    "drift.found": "accounts.recipients.keepers",
 }
 
 # Where they get it: a function of (project, person) -> the addresses of those who are members now.

@@ -120,7 +120,7 @@ def promotion_shape(standing: Standing) -> dict[str, Any]:
                 "required": line.required,
                 "conclusion": line.conclusion,
                 "summary": line.summary,
-                "url": check_url(promotion, line.name),
+                "url": check_url(promotion, line.name, standing.evidence),
             }
             for line in shown
         ],

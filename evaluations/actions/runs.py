@@ -49,7 +49,7 @@ def start_run(
 ) -> EvaluationRun:
     """Queue the comparison of two versions of a prompt over a set's newest revision; nothing is called yet."""
     require(by.may_with_scope(Permission.EDIT, Scope.EVALUATIONS_RUN, candidate.prompt))
-    _check_parts(candidate.prompt, owner, connection, judge)
+    check_parts(candidate.prompt, owner, connection, judge)
     with refusals(), transaction.atomic():
         revision = SetRevision.objects.filter(set=owner).order_by("-number").first()
         cases = [] if revision is None else list(revision.cases)
@@ -69,7 +69,7 @@ def start_run(
             created_by=by.user,
             max_cost_usd=max_cost_usd,
         )
-        judgings = _settle_judging(run, cases, plan, judge or connection)
+        judgings = settle_judging(run, cases, plan, judge or connection)
         run.max_calls = most_calls(calls_of(plan, len(cases), len(arms_of(run)), judgings)[1])
         run.seed = usual_seed(run.settings, set_digest(revision.pk)) if seed is None else seed
         run.save(force_insert=True)
@@ -164,7 +164,7 @@ def cannot_call(run: EvaluationRun) -> str | None:
     return None
 
 
-def _check_parts(
+def check_parts(
     prompt: Prompt, owner: EvaluationSet, connection: ModelConnection, judge: ModelConnection | None
 ) -> None:
     if prompt.archived_at is not None:
@@ -185,7 +185,7 @@ def _plan(cases: int, margin: float | None, repeats: int | None) -> Plan:
         raise wrong("repeats" if "repeats" in str(error) else "margin", str(error)) from None
 
 
-def _settle_judging(run: EvaluationRun, cases: list[Case], plan: Plan, judge: ModelConnection) -> int:
+def settle_judging(run: EvaluationRun, cases: list[Case], plan: Plan, judge: ModelConnection) -> int:
     """Freeze who judges and which of its criteria count; returns how many judged criteria the cases have in all."""
     has_baseline = run.baseline is not None
     asked = [demands_of(run.set_revision, case, (), has_baseline=has_baseline) for case in cases]

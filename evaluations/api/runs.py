@@ -1,6 +1,5 @@
 """Evaluation runs by REST: started, watched, ended, and taken away as a file."""
 
-from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -19,11 +18,10 @@ from evaluations.actions.runs import cancel_run, label_answer, resume_run, start
 from evaluations.api.run_schemas import EstimateShape, LabelShape, ResultShape, RunShape
 from evaluations.calibrating import calibration
 from evaluations.estimating import estimate_run
-from evaluations.formats.results import Report, write_comment, write_junit, write_long
 from evaluations.models import Cell, EvaluationRun
-from evaluations.reporting import report_of
+from evaluations.reporting import FILES, report_of
 from evaluations.run_reading import find_connection, find_result, find_run, find_set_named, parts_of, visible_runs
-from evaluations.run_shapes import result_shape, run_shape, run_shapes
+from evaluations.run_shapes import result_shape, run_shape, run_shapes, whole_shape
 from promptforge.lib.errors import DomainError, shorten
 from promptforge.lib.pagination import PARAMETERS as PAGE_PARAMETERS
 from promptforge.lib.pagination import page
@@ -165,17 +163,10 @@ class LabelsView(RunDoor):
         return Response(asked | shape, status=status.HTTP_201_CREATED)
 
 
-_FILES: Mapping[str, tuple[str, str, Callable[[Report], str]]] = {
-    "junit": ("application/xml", "xml", write_junit),
-    "markdown": ("text/markdown; charset=utf-8", "md", write_comment),
-    "csv": ("text/csv; charset=utf-8", "csv", lambda report: "".join(write_long(report))),
-}
-
-
 class ExportView(RunDoor):
     @extend_schema(
         operation_id="export_evaluation_run",
-        parameters=[OpenApiParameter("format", str, enum=[*_FILES, "json"])],
+        parameters=[OpenApiParameter("format", str, enum=[*FILES, "json"])],
         responses={(200, "*/*"): OpenApiResponse(OpenApiTypes.STR), **PROBLEM},
     )
     def get(self, request: Request, run_id: str) -> HttpResponse | Response:
@@ -185,11 +176,10 @@ class ExportView(RunDoor):
         refuse_unknown_parameters(request, ("format",))
         wanted = request.query_params.get("format", "json")
         if wanted == "json":
-            cells = Cell.objects.filter(run=run).select_related("case").order_by("position")
-            return Response(run_shape(run) | {"results": [result_shape(cell) for cell in cells]})
-        if wanted not in _FILES:
-            raise DomainError("bad_value", f"format is one of json, {', '.join(_FILES)}, not {shorten(wanted)}.")
-        kind, ending, write = _FILES[wanted]
+            return Response(whole_shape(run))
+        if wanted not in FILES:
+            raise DomainError("bad_value", f"format is one of json, {', '.join(FILES)}, not {shorten(wanted)}.")
+        kind, ending, write = FILES[wanted]
         answer = HttpResponse(write(report_of(run)), content_type=kind)
         answer["Content-Disposition"] = f'attachment; filename="{run_id}.{ending}"'
         return answer

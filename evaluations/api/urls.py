@@ -1,6 +1,6 @@
 from django.urls import path
 
-from evaluations.api import connections, rules, runs, sets
+from evaluations.api import connections, drift, rules, runs, sets
 
 urlpatterns = [
     path("evaluation-sets", sets.SetsView.as_view()),
@@ -15,6 +15,9 @@ urlpatterns = [
     path("model-connections", connections.ConnectionsView.as_view()),
     path("model-connections/<str:connection_id>", connections.ConnectionView.as_view()),
     path("model-connections/<str:connection_id>/test", connections.TestView.as_view()),
+    path("drift-watches", drift.WatchesView.as_view()),
+    path("drift-watches/<str:watch_id>", drift.WatchView.as_view()),
+    path("drift-watches/<str:watch_id>/reference", drift.ReferenceView.as_view()),
     path("evaluation-runs", runs.RunsView.as_view()),
     path("evaluation-runs/estimate", runs.EstimateView.as_view()),
     path("evaluation-runs/<str:run_id>", runs.RunView.as_view()),

@@ -1,6 +1,7 @@
 """What is evaluated, with what, and what came of it."""
 
 from evaluations.models.connections import Budget, ConnectionRate, DaySpending, ModelConnection
+from evaluations.models.drift import DriftFinding, DriftNight, DriftWatch
 from evaluations.models.rules import EvaluationRule, GateRefusal
 from evaluations.models.runs import Arm, CachedCall, Cell, EvaluationRun, Label
 from evaluations.models.sets import Case, EvaluationSet, SetRevision
@@ -14,6 +15,9 @@ __all__ = [
     "Cell",
     "ConnectionRate",
     "DaySpending",
+    "DriftFinding",
+    "DriftNight",
+    "DriftWatch",
     "EvaluationRule",
     "EvaluationRun",
     "EvaluationSet",

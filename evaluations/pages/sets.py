@@ -13,6 +13,7 @@ from accounts.pages.door import ProjectPage
 from accounts.roles import Permission, Scope
 from evaluations.actions.sets import create_set
 from evaluations.models import Case, EvaluationRun, EvaluationSet, SetRevision
+from evaluations.pages.runs import newest_runs
 from evaluations.scoring import read_criteria, sentence
 from evaluations.set_reading import visible_sets
 from promptforge.lib.ids import encode
@@ -46,6 +47,7 @@ class SetsPage(ProjectPage):
                 "archived": archived.count(),
                 "is_narrowed": any(asked.values()),
                 "may_make": may_make,
+                "runs": newest_runs(self.principal),
             },
             part="found",
         )

@@ -1,9 +1,12 @@
 """The addresses of this app's pages, below `p/<project>/`."""
 
-from django.urls import path
+from django.urls import path, re_path
 
+from evaluations.pages.drift import DriftPage
 from evaluations.pages.importing import ImportPage
 from evaluations.pages.rules import RulesPage
+from evaluations.pages.run import RunFile, RunPage, RunProgress
+from evaluations.pages.runs import NewRunPage, RunsPage
 from evaluations.pages.set import ExportPage, SetPage
 from evaluations.pages.sets import NewSetPage, SetsPage
 
@@ -14,4 +17,12 @@ urlpatterns = [
     path("evaluations/sets/<slug:set_id>/import/", ImportPage.as_view(), name="import_cases"),
     path("evaluations/sets/<slug:set_id>/export/", ExportPage.as_view(), name="export_set"),
     path("settings/rules/", RulesPage.as_view(), name="settings_rules"),
+    path("evaluations/drift/", DriftPage.as_view(), name="drift"),
+    path("evaluations/runs/", RunsPage.as_view(), name="runs"),
+    path("evaluations/runs/new/", NewRunPage.as_view(), name="new_run"),
+    path("evaluations/runs/<slug:run_id>/", RunPage.as_view(), name="run"),
+    path("evaluations/runs/<slug:run_id>/progress/", RunProgress.as_view(), name="run-progress"),
+    re_path(
+        r"^evaluations/runs/(?P<run_id>[\w-]+)/(?P<form>junit|markdown|csv|json)$", RunFile.as_view(), name="run-file"
+    ),
 ]

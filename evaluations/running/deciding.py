@@ -14,6 +14,7 @@ from evaluations.asked_of import entries
 from evaluations.models import Arm, Case, Cell, EvaluationRun
 from evaluations.planning import insert_confirming, insert_repeats
 from evaluations.providers import Failure
+from evaluations.running.criteria_told import criteria_told
 from evaluations.running.facts import Facts, read_run
 from evaluations.running.taking import open_cells
 
@@ -28,18 +29,21 @@ def advance(facts: Facts) -> bool:
     if run.status not in (EvaluationRun.Status.QUEUED, EvaluationRun.Status.RUNNING) or open_cells(run.pk):
         return False
     cells = list(Cell.objects.filter(run=run, state__in=_ENDED).order_by("position"))
-    found = decide(evidence_of(facts, run, cells), facts.plan, run.look)
+    alone = run.purpose != EvaluationRun.Purpose.COMPARISON
+    found = None if alone else decide(evidence_of(facts, run, cells), facts.plan, run.look)
     with transaction.atomic():
         held = EvaluationRun.objects.select_for_update(no_key=True).get(pk=run.pk)
         if held.status != run.status or held.look != run.look or Cell.objects.filter(run=run).count() != len(cells):
             return True  # somebody else took the step
-        if isinstance(found, Continue):
+        if found is None:
+            finish_run(run, *measured(held, cells, facts.plan))
+        elif isinstance(found, Continue):
             insert_repeats(run, facts.cases.values(), facts.plan.looks[run.look], found.repeats)
             EvaluationRun.objects.filter(pk=run.pk).update(look=run.look + 1)
         elif isinstance(found, Confirm):
             insert_confirming(run, [case for case in facts.cases.values() if case.key in found.cases])
         else:
-            finish_run(run, found.outcome, told(found, held, cells))
+            finish_run(run, found.outcome, told(found, held, cells) | {"criteria": criteria_told(facts, cells)})
     return True
 
 
@@ -59,6 +63,34 @@ def give_up(run_id: int, sentence: str) -> None:
         finish_run(
             run, EvaluationRun.Outcome.INCOMPLETE, {"outcome": "INCOMPLETE", "sentence": sentence, "delta": None}
         )
+
+
+def measured(run: EvaluationRun, cells: list[Cell], plan: Any) -> tuple[str, dict[str, Any]]:
+    """What a reference, or a night held against one, comes to by itself; the drift watch compares them."""
+    counting = [cell for cell in cells if not cell.confirms]
+    done = [cell for cell in counting if cell.state == Cell.State.DONE]
+    by_case: dict[int, list[bool]] = defaultdict(list)
+    for cell in done:
+        by_case[cell.case_id].append(bool(cell.passed))
+    rate = sum(sum(passed) / len(passed) for passed in by_case.values()) / len(by_case) if by_case else 0.0
+    missing = len(counting) - len(done)
+    if not done or missing > plan.unscored_limit * len(counting):
+        outcome, sentence = "INCOMPLETE", f"{missing} of {len(counting)} answers could not be scored."
+    else:
+        outcome = "PASS" if rate >= plan.pass_rate else "FAIL"
+        sentence = f"{rate:.0%} of {len(done)} answers pass."
+    return outcome, {
+        "outcome": outcome,
+        "sentence": sentence,
+        "delta": None,
+        "rate": rate,
+        "cases": len(by_case),
+        "repeats": plan.looks[-1],
+        "calls": run.calls,
+        "cost_usd": None if run.unpriced_calls else float(run.cost_usd),
+        "models": models_of(counting),
+        "fingerprints": sorted({cell.fingerprint for cell in counting if cell.fingerprint}),
+    }
 
 
 # --- What was measured -----------------------------------------------------------------------------------------------

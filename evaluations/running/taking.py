@@ -19,6 +19,7 @@ from evaluations.prices import most
 from evaluations.providers import CallFailed, Completion, Message
 from evaluations.running import caching
 from evaluations.running.calls import Call, Line, lines_of
+from evaluations.running.canaries import stored_answers
 from evaluations.running.facts import Facts, read_run
 
 _UNDER_WAY = """
@@ -109,8 +110,9 @@ def _take_kind(kind: str, line: Line, run: EvaluationRun, facts: Facts, limit: i
         return
     wanted = list(_wanted(kind, line, run, facts, Cell.objects.filter(pk__in=ids).order_by("position")))
     known = caching.find(run.project_id, [each.key for each in wanted if each.key])
+    stored = stored_answers(run, [each.cell for each in wanted if each.judging is None])
     for each in wanted:
-        completion = known.get(each.key) if each.key else None
+        completion = known.get(each.key) if each.key else stored.get(each.cell.pk)
         if completion is not None:
             taken.served.append((_leased(each, line, None), completion))
             continue

@@ -13,6 +13,7 @@ FILES = (
     "prompts/sql/promotions.sql",
     "evaluations/sql/guards.sql",
     "evaluations/sql/gate.sql",
+    "evaluations/sql/drift.sql",
     "delivery/sql/guards.sql",
 )
 ROOT = Path(__file__).resolve().parents[2]

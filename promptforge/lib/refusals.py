@@ -56,6 +56,7 @@ CODE_OF_CONSTRAINT = {
     "rule_removal_right": "forbidden",
     "rule_removed_by_two": "four_eyes",
     "rule_right": "forbidden",
+    "watch_freezes_by_right": "forbidden",
     "rollback_reason": "reason_required",
     "rollback_right": "forbidden",
     "set_name_once": "name_taken",

@@ -116,7 +116,7 @@ def require_ready(now: Standing) -> None:
     if not lacking:
         return
     promotion = now.promotion
-    faults = [Fault("", v.code or "", v.sentence, check_url(promotion, name)) for name, v in lacking]
+    faults = [Fault("", v.code or "", v.sentence, check_url(promotion, name, now.evidence)) for name, v in lacking]
     sentences = " ".join(verdict.sentence for _, verdict in lacking)
     raise DomainError(
         "promotion_not_ready", f"{promotion.version} cannot go live on {promotion.channel} yet. {sentences}", faults

@@ -39,6 +39,7 @@ class InboxPage(ProjectPage):
                 "says": _says(lists["reviews"], still_open.count() - mine.total),
                 "oldest": lists["reviews"][0] if lists["reviews"] else None,
                 "glass": glass,
+                "incidents": waiting.incidents(self.principal),
                 "missed": list(waiting.missed(still_open, now)[:INCIDENTS]),
                 "freezes": list(waiting.freezes(project, now)),
                 "webhooks": list(waiting.failing_webhooks(project)[:INCIDENTS]) if self.may["configure"] else [],

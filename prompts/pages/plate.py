@@ -20,7 +20,7 @@ _TITLES: Mapping[str, str] = {name: name.replace("-", " ").capitalize() for name
 # What a link is called that leads to where a check that holds the promotion back is mended or read.
 _ACTIONS: Mapping[CheckName, str] = {
     CheckName.REVIEW: "Read what was said",
-    CheckName.EVALUATION: "See what is known",
+    CheckName.EVALUATION: "See the evaluation",
     CheckName.UP_TO_DATE: "Renew it",
     CheckName.VARIABLES: "See the variables",
     CheckName.HIDDEN_TEXT: "See the text",
@@ -185,7 +185,7 @@ def _check(now: Standing, line: Line, *, may_review: bool) -> CheckRow:
     if line.name == CheckName.REVIEW and line.required:
         approvals = len(now.counting(Review.Decision.APPROVE))
         word = _of(approvals, now.promotion.policy.required_approvals)
-    href = check_url(now.promotion, line.name)
+    href = check_url(now.promotion, line.name, now.evidence)
     if line.name == CheckName.REVIEW and not may_review:
         href = href.replace("#review", "#conversation")
     quiet = line.conclusion in (Conclusion.PASSED, Conclusion.NOT_REQUIRED)
@@ -194,10 +194,15 @@ def _check(now: Standing, line: Line, *, may_review: bool) -> CheckRow:
         conclusion=line.conclusion,
         word=word,
         summary=line.summary,
-        href=href if holds or line.conclusion == Conclusion.ADVICE else "",
+        href=href if holds or line.conclusion == Conclusion.ADVICE or _is_elsewhere(line.name, href) else "",
         action="Review it" if line.name == CheckName.REVIEW and may_review else _ACTIONS[line.name],
         is_folded=line.name in _FOLDED and quiet,
     )
+
+
+def _is_elsewhere(name: CheckName, href: str) -> bool:
+    """Evidence with a page of its own is read there whatever it came to."""
+    return name == CheckName.EVALUATION and "#" not in href
 
 
 def _heading(now: Standing, shown: Sequence[Line]) -> tuple[str, str]:

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.module_loading import import_string
 
 from accounts.models import BreakGlassGrant, User
 from accounts.pages.door import ProjectPage
@@ -60,6 +62,7 @@ class PromotionPage(ProjectPage):
                 "verbs": verbs,
                 "confirm": self._confirmation(now, verbs),
                 "mark": mark(now),
+                "model": import_string(settings.PROMOTION_MODEL_PART)(now),
                 **form,
                 **self._around(now),
             },

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db.models import F, Func, IntegerField
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.module_loading import import_string
 
 from accounts.pages.door import ProjectPage
 from accounts.policies import held
@@ -22,6 +24,7 @@ TABS = {
     "text": "Text",
     "variables": "Variables",
     "config": "Config",
+    "tests": "Tests",
     "use": "Use it",
     "activity": "Activity",
 }
@@ -84,6 +87,7 @@ class PromptPage(ProjectPage):
                 "promotions": self._promotions(prompt),
                 "confirm": self._confirmation(request, cards),
                 "told": activity(self.principal.project, prompt) if tab == "activity" else [],
+                "tests": import_string(settings.PROMPT_TESTS_PART)(self.principal, prompt) if tab == "tests" else None,
                 "address": f"{request.scheme}://{request.get_host()}",
             },
             part="shown",

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 from django.db.models.functions import TruncDate
+from django.utils.module_loading import import_string
 
 from accounts.models import Project, User
 from accounts.policies import Principal
@@ -97,6 +99,15 @@ class Row:
         return asked[-1] if asked else None
 
 
+class Incident(NamedTuple):
+    """What an app above tells in the inbox that went wrong, and where one looks at it."""
+
+    title: str
+    says: str
+    href: str
+    action: str
+
+
 class Bar(NamedTuple):
     """One day of a sparkline, in its units."""
 
@@ -115,6 +126,11 @@ class LivePrompt:
     @property
     def newest(self) -> Release | None:
         return max((head.release for head in self.heads if head.release), key=lambda release: release.at, default=None)
+
+
+def incidents(principal: Principal) -> list[Incident]:
+    """What the functions of `settings.INCIDENTS` tell."""
+    return [each for path in settings.INCIDENTS for each in import_string(path)(principal)]
 
 
 def waits_for(principal: Principal) -> Waiting:

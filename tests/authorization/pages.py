@@ -50,6 +50,8 @@ _GLASS = {"act": "glass", "revision": "0", "reason": "The live answer is dangero
 _RULE = {"act": "add", "channel": "{channel}", "set": "core", "connection": "gpt", "margin": "10"}
 _ASK = {"prompt": "{prompt}", "version": "2", "channel": "stable", "title": "Shorter"}
 
+_RUN = {"prompt": "{prompt}", "version": "2", "against": "stable", "set": "{set_name}", "connection": "gpt"}
+
 PAGES: Mapping[str, PageOf] = {
     "inbox": PageOf("", forms=(Form(RELEASERS, {"act": "ratify", "release": "{release}"}),)),
     "new_promotion": PageOf("promotions/new/?prompt={prompt}&version=2", forms=(Form(f"{EDITORS} owner", _ASK),)),
@@ -106,6 +108,26 @@ PAGES: Mapping[str, PageOf] = {
         forms=(Form(SET_EDITORS, {"act": "drop"}),),
     ),
     "export_set": PageOf("evaluations/sets/{set}/export/?format=csv"),
+    "drift": PageOf(
+        "evaluations/drift/",
+        forms=(
+            Form(CONFIGURERS, {"act": "set", "watch": "{watch}", "every_hours": "168", "enabled": "on"}),
+            Form(CONFIGURERS, {"act": "bless", "watch": "{watch}", "reason": "It is right"}),
+        ),
+    ),
+    "runs": PageOf("evaluations/runs/"),
+    "new_run": PageOf(
+        "evaluations/runs/new/?prompt={prompt}", sees=f"{EDITORS} owner", forms=(Form(f"{EDITORS} owner", _RUN),)
+    ),
+    "run": PageOf(
+        "evaluations/runs/{paused_run}/",
+        forms=(
+            Form(f"{EDITORS} owner", {"act": "cancel"}),
+            Form(f"{EDITORS} owner", {"act": "again", "promotion": "{promotion}"}),
+        ),
+    ),
+    "run-progress": PageOf("evaluations/runs/{run}/progress/"),
+    "run-file": PageOf("evaluations/runs/{run}/junit"),
     "rollouts": PageOf("rollouts/"),
     "settings": PageOf("settings/", forms=(Form(CONFIGURERS, {"act": "save", "serves_stale": "yes"}),)),
     "settings_members": PageOf(

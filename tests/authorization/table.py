@@ -292,6 +292,14 @@ TABLE: Mapping[str, Mapping[str, Call]] = {
     "api/v1/evaluation-rules/<str:rule_id>/agree": {
         "POST": Call("release-manager admin", "api/v1/evaluation-rules/{rule}/agree", instead={"manage": "forbidden"}),
     },
+    "api/v1/drift-watches": {"GET": Call(EVALUATORS)},
+    "api/v1/drift-watches/<str:watch_id>": {
+        "GET": Call(_REACHING_SETS, "api/v1/drift-watches/{watch}", instead=_HIDDEN),
+        "PATCH": Call(CONFIGURERS, "api/v1/drift-watches/{watch}", {"every_hours": 48}),
+    },
+    "api/v1/drift-watches/<str:watch_id>/reference": {
+        "POST": Call("release-manager admin", "api/v1/drift-watches/{watch}/reference", {"reason": "It is right"}),
+    },
     "api/v1/evaluation-sets": {
         "GET": Call(EVALUATORS),
         "POST": Call(

@@ -22,6 +22,7 @@ from evaluations.actions.connections import create_connection, set_budget
 from evaluations.actions.rules import add_rule, remove_rule
 from evaluations.actions.runs import pause_run, start_run
 from evaluations.actions.sets import create_set
+from evaluations.models import DriftWatch
 from promptforge.lib.ids import encode
 from prompts.actions.channels import add_channel, change_policy, freeze_channel
 from prompts.actions.promotions import open_promotion
@@ -50,6 +51,7 @@ IDS = {
     "rule": "rul",
     "set": "set",
     "shared_set": "set",
+    "watch": "drw",
     "run": "run",
     "paused_run": "run",
     "result": "cel",
@@ -113,6 +115,7 @@ def _furnish(team: Team, name: str, channel: str, guarded: str) -> dict[str, str
     hook = create_webhook(
         by=team.farah, url="https://93.184.215.14/", events=["*"], format="standard", enabled=True, secret=None
     ).endpoint
+    watch = _watch(team, prompt)
     set_budget(by=team.farah, calls_per_day=0, usd_per_day=None)
     model = create_connection(by=team.farah, name="gpt", kind="openai", model="gpt-4o", api_key="sk-own")
     shared = create_set(by=team.ada, name="shared", cases=[{"key": "one"}])
@@ -133,6 +136,7 @@ def _furnish(team: Team, name: str, channel: str, guarded: str) -> dict[str, str
         "delivery": check_webhook(by=team.farah, endpoint=hook),
         "set": create_set(by=team.ada, name="core", prompt=prompt, criteria=HELLO, cases=[{"key": "one"}]),
         "shared_set": shared,
+        "watch": watch,
     }
     rows |= _runs(team, prompt, rows["connection"])
     said = {
@@ -144,6 +148,24 @@ def _furnish(team: Team, name: str, channel: str, guarded: str) -> dict[str, str
         "tomorrow": (now + timedelta(hours=20)).isoformat(),
     }
     return said | {what: encode(IDS[what], row.pk) for what, row in rows.items()}
+
+
+def _watch(team: Team, prompt: Prompt) -> DriftWatch:
+    """A drift watch on a channel of its own, by a set of its own."""
+    owner = create_set(
+        by=team.ada,
+        name="watched",
+        prompt=prompt,
+        criteria=[{"type": "contains", "value": "Hello"}],
+        cases=[{"key": "one", "variables": {"customer_name": "Ada"}}],
+    )
+    rule = add_rule(
+        by=team.farah,
+        channel=add_channel(by=team.farah, name="watched", policy={}),
+        evaluation_set=owner,
+        connection=create_connection(by=team.farah, name="watched", kind="openai", model="gpt-4o", api_key="sk-own"),
+    )
+    return DriftWatch.objects.create(rule=rule, prompt=prompt, version=team.version(prompt, 1))
 
 
 def _runs(team: Team, prompt: Prompt, connection: Any) -> dict[str, Any]:

@@ -58,7 +58,8 @@ class Provider:
         """From the next call on; what is not named is as usual. `first` and `every` count from now.
 
         `fault` (a key of FAULTS), `retry_after`, `status`, `model`, `first`, `every`, `only`; `delay` in seconds;
-        `text`, or `texts`: what the messages hold -> an answer, or a list from which the seed picks; `words` more.
+        `text`, or `texts`: what the messages hold (all parts of it, between ` && `) -> an answer, or a list from which
+        the seed picks; `words` more.
         """
         new = self.folder / f"behaviour.{os.getpid()}.{threading.get_ident()}"
         new.write_text(json.dumps({**behaviour, "since": self._arrivals()}))
@@ -220,7 +221,7 @@ def _text(told: dict[str, Any], asked: dict[str, Any]) -> str:
     if "text" in told:
         return str(told["text"])
     for held, answers in told.get("texts", {}).items():
-        if held in said:
+        if all(part in said for part in held.split(" && ")):
             return str(answers if isinstance(answers, str) else answers[drawn % len(answers)])
     return " ".join([f"Answer {drawn % 10_000}.", *["word"] * told.get("words", 0)])
 

@@ -17,13 +17,21 @@ from django.utils import timezone
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from accounts.models import BreakGlassGrant, Project, User
-from evaluations.models import Budget, DaySpending, EvaluationRule
+from evaluations.models import (
+    Budget,
+    DaySpending,
+    DriftFinding,
+    DriftNight,
+    DriftWatch,
+    EvaluationRule,
+    EvaluationSet,
+)
 from events.models import Delivery, DeliveryAttempt, Event, WebhookEndpoint
 from promptforge.lib import database, guards
 from promptforge.lib.cluster import ADMIN
 from prompts.actions.releases import break_glass
 from prompts.models import FreezeWindow, Prompt, Ratification, ReviewDismissal, Schedule
-from tests.evaluations.rows import fill, new_connection, new_run, new_set
+from tests.evaluations.rows import fill, finish, new_connection, new_run, new_set
 from tests.guards.attacks import (
     INSUFFICIENT_PRIVILEGE,
     apply,
@@ -99,15 +107,29 @@ def everything(careful_team: Team) -> Team:
     return team
 
 
+def watched(team: Team, prompt: Prompt, core: EvaluationSet, rule: EvaluationRule) -> None:
+    """A drift watch with a night and what it told."""
+    same: dict[str, Any] = {"channel": team.stable, "connection": rule.connection, "baseline": None}
+    reference = new_run(team, core, prompt, purpose="reference", **same)
+    night_run = new_run(team, core, prompt, purpose="drift", **same)
+    fill(night_run)
+    finish(night_run, "PASS", None)
+    watch = DriftWatch.objects.create(rule=rule, prompt=prompt, version=reference.candidate, reference=reference)
+    night = DriftNight.objects.create(watch=watch, reference=reference, run=night_run)
+    DriftNight.objects.filter(pk=night.pk).update(figures="{}")
+    DriftFinding.objects.create(watch=watch, night=night, level="notice", sentence="Another model.")
+
+
 def evaluated(team: Team, prompt: Prompt) -> None:
     core = new_set(team, prompt)
     core.save()
     connection = new_connection(team)
     connection.save()
     Budget.objects.create(project=team.project)
-    EvaluationRule.objects.create(
+    rule = EvaluationRule.objects.create(
         channel=team.stable, set=core, connection=connection, margin=0.1, created_by=team.cleo.user
     )
+    watched(team, prompt, core, rule)
     DaySpending.objects.create(project=team.project, day=timezone.now().date(), calls=1)
     label(team, fill(new_run(team, core, prompt, connection=connection))[0])
 

@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 ACCOUNTS, EVENTS, FROZEN = "test_accounts.py::", "test_events.py::", "test_frozen.py::"
 LEDGER, PROMOTIONS = "test_heads_and_ledger.py::", "test_policies_and_promotions.py::"
 VERSIONS, BYPASSES = "test_versions.py::", "test_bypasses.py::"
-GATE = "test_gate.py::"
+GATE, DRIFT = "test_gate.py::", "test_drift.py::"
 OBSERVATIONS, EVALUATIONS = "test_observations.py::", "test_evaluations.py::"
 SPENDING = "test_spending.py::"
 
@@ -142,6 +142,13 @@ RULES = {
     "rule_kept": Entry(GATE + "test_a_rule_is_not_weakened[forged0]"),
     "rule_removal_right": Entry(GATE + "test_who_may_not_change_the_channel_asks_for_no_removal[ada]"),
     "rule_removed_by_two": Entry(GATE + "test_a_rule_of_a_protected_channel_takes_two_to_remove[alone]"),
+    "watch_of_rule": Entry(DRIFT + "test_a_reference_is_of_exactly_what_is_watched[connection]"),
+    "watch_kept": Entry(DRIFT + "test_a_watch_stays_with_its_prompt"),
+    "watch_freezes_by_right": Entry(DRIFT + "test_a_drift_freezes_in_nobody_s_name_who_may_not[ada]"),
+    "night_of_watch": Entry(DRIFT + "test_a_night_is_a_run_against_the_watch_s_reference[reference]"),
+    "night_judged_once": Entry(DRIFT + "test_a_night_is_judged_once[forged0]"),
+    "finding_of_night": Entry(DRIFT + "test_a_finding_tells_what_a_night_came_to[other watch]"),
+    "drift_is_confirmed": Entry(DRIFT + "test_no_drift_is_found_unconfirmed[suspicion]"),
 }
 
 # Triggers that refuse by a rule of their function, or derive what the test misses; the walls follow below.
@@ -204,6 +211,9 @@ TRIGGERS = {
     "release_measured": Entry(GATE + "test_only_a_pass_passes[FAIL]"),
     "rule_insert": Entry(GATE + "test_a_rule_is_made_by_who_may[ada]"),
     "rule_update": Entry(GATE + "test_a_rule_is_not_weakened[forged1]"),
+    "watch_write": Entry(DRIFT + "test_a_drift_freezes_in_nobody_s_name_who_may_not[noor]"),
+    "night_write": Entry(DRIFT + "test_a_night_is_judged_when_its_run_ended"),
+    "finding_insert": Entry(DRIFT + "test_no_drift_is_found_unconfirmed[confirmation]"),
 }
 
 # Walls: one attack a kind, aimed at each table alone.

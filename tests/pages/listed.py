@@ -26,6 +26,8 @@ from prompts.models import Channel, PolicyChange, Promotion, Prompt
 from prompts.pages.typed import Typed
 from prompts.reading import find_version
 from tests.pages.conftest import Demo
+from tests.pages.drifting import asked_for_a_reference, drifted
+from tests.pages.evaluated import evaluated, run_address
 
 
 @dataclass(frozen=True)
@@ -253,5 +255,21 @@ PAGES = [
     Shown("settings_rules", "cleo", lambda demo: kept_set(demo) and "/p/demo/settings/rules/"),
     Shown("settings_rules-add", "cleo", lambda demo: kept_set(demo) and "/p/demo/settings/rules/?act=add"),
     Shown("settings_rules-reader", "noor", "/p/demo/settings/rules/"),
+    Shown("drift", "farah", drifted, (360, 390, 1280)),
+    Shown("drift-reference", "farah", asked_for_a_reference),
+    Shown("runs", "ben", lambda demo: evaluated(demo, "FAIL") and "/p/demo/evaluations/runs/"),
+    Shown("run", "ben", run_address("FAIL"), widths=(390, 1280)),
+    Shown("run-passed", "emil", run_address("PASS")),
+    Shown("run-open", "emil", run_address("INCONCLUSIVE")),
+    Shown("run-paused", "emil", run_address("paused")),
+    Shown(
+        "new_run",
+        "emil",
+        lambda demo: evaluated(demo, "FAIL") and "/p/demo/evaluations/runs/new/?prompt=shop/size-advice&set=Rug+sizes",
+    ),
+    Shown(
+        "prompt-tests", "emil", lambda demo: evaluated(demo, "FAIL") and "/p/demo/prompts/shop/size-advice/?show=tests"
+    ),
+    Shown("promotion-evaluated", "ben", lambda demo: evaluated(demo, "FAIL") and promotion("shop/size-advice@4")(demo)),
     Shown("rollouts", "ada", "/p/demo/rollouts/"),
 ]

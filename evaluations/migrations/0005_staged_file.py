@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('evaluations', '0003_rules'),
+        ('evaluations', '0004_drift'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -1,0 +1,27 @@
+"""What the inbox tells of evaluations: models that drifted."""
+
+from django.urls import reverse
+
+from accounts.policies import Principal
+from evaluations.drift_reading import newest_findings, visible_watches
+from evaluations.models import DriftWatch
+from prompts.pages.waiting import Incident
+
+MOST = 5
+
+
+def drifts(principal: Principal) -> list[Incident]:
+    """The watches whose drift is not over, the newest first."""
+    drifted = visible_watches(principal).filter(state=DriftWatch.State.DRIFTED, enabled=True).order_by("-pk")
+    watches = list(drifted[:MOST])
+    newest = newest_findings(watches) if watches else {}
+    href = reverse("drift", args=(principal.project.name,))
+    return [
+        Incident(
+            f"The model behind {watch.prompt.name} drifted in {watch.rule.channel}",
+            newest[watch.pk].sentence if watch.pk in newest else "",
+            href,
+            "See the figures",
+        )
+        for watch in watches
+    ]
