@@ -100,6 +100,10 @@ def test_a_paused_run_says_why_and_what_it_cost(demo: Demo) -> None:
     assert client.get(f"{address}progress/").headers.get("HX-Refresh") is None
     assert client.post(address, {"act": "cancel"}).status_code == 302
     assert client.get(f"{address}progress/").headers["HX-Refresh"] == "true"
+    # A promotion's page, on which somebody may be writing a review, is not taken away.
+    beside = client.get(f"{address}progress/", headers={"HX-Current-URL": "http://testserver/p/demo/promotions/pro_1/"})
+    assert beside.headers.get("HX-Refresh") is None
+    assert "The evaluation ended." in beside.content.decode()
     assert client.post(address, {"act": "cancel"}).status_code == 409
     assert "Cancelled before it could say anything" in read(client, address)
 
