@@ -347,6 +347,10 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "Arm": ["stable", "canary", "control", "shadow"],
         "EvaluationArm": ["candidate", "baseline"],
+        "RunStatus": ["queued", "running", "paused", "done", "cancelled"],
+        "CellState": ["pending", "calling", "answered", "done", "unscored"],
+        "WatchState": ["quiet", "suspected", "drifted"],
+        "DeliveryState": ["waiting", "delivered", "failed"],
         "ConnectionKind": ["openai", "anthropic", "gemini", "local"],
         "PromptType": ["text", "chat"],
         "VariableType": ["string", "number", "integer", "boolean", "enum", "json"],

@@ -33,6 +33,11 @@ def add_rule(
         raise wrong("margin", f"How much worse is still no worse: above 0, at most {LARGEST_MARGIN}.", "bad_value")
     if repeats is not None and not 1 <= repeats <= MOST_REPEATS:
         raise wrong("repeats", f"A whole number from 1 to {MOST_REPEATS}.", "bad_value")
+    parts = [part for part in (evaluation_set, connection, judge, prompt) if part is not None]
+    if any(part.project_id != channel.project_id for part in parts):
+        raise wrong("set", "A rule joins a channel, a prompt, a set and connections of one project.", "bad_value")
+    if evaluation_set.archived_at is not None:
+        raise DomainError("archived", f"{evaluation_set} is archived, so nothing could pass it. Restore it first.")
     if prompt is not None and evaluation_set.prompt_id not in (None, prompt.pk):
         raise wrong("set", f"The set {evaluation_set} is for another prompt than {prompt.name}.", "bad_value")
     with refusals(), transaction.atomic():

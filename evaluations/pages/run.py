@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -128,11 +129,17 @@ class RunPage(ProjectPage):
 
 
 class RunProgress(ProjectPage):
-    """How far a run is: what its page asks while it is under way. When it ended, the page is drawn anew."""
+    """How far a run is: what pages ask while it is under way. When it ended, its own page is drawn anew.
+
+    Another page may hold words that somebody is writing: there a link says that it ended.
+    """
 
     def get(self, request: HttpRequest, run_id: str) -> HttpResponse:
         run = find_run(self.principal, run_id)
         if run.status not in (EvaluationRun.Status.QUEUED, EvaluationRun.Status.RUNNING):
+            own = reverse("run", args=(self.principal.project.name, run_id))
+            if urlsplit(request.headers.get("HX-Current-URL", own)).path != own:
+                return render(request, "evaluations/run_ended.html", {"run": run})
             answer = HttpResponse()
             answer["HX-Refresh"] = "true"
             return answer

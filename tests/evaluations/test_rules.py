@@ -7,7 +7,7 @@ import pytest
 
 from accounts.policies import Principal
 from evaluations.actions.rules import add_rule, agree_to_removal, remove_rule
-from evaluations.actions.sets import create_set
+from evaluations.actions.sets import change_set, create_set
 from evaluations.models import EvaluationRule, EvaluationSet, ModelConnection
 from events.models import Event
 from promptforge.lib.errors import DomainError
@@ -98,6 +98,8 @@ def test_what_a_rule_may_not_say(rules: Rules) -> None:
         refused(lambda fields=fields: rules.add(**fields), "bad_value")
     rules.add()
     refused(lambda: rules.add(margin=0.2), "name_taken")
+    archived = change_set(by=team.ada, owner=create_set(by=team.ada, name="old"), archived=True)
+    refused(lambda: rules.add(evaluation_set=archived), "archived")
 
 
 def test_an_open_channel_loses_a_rule_to_one(team: Team) -> None:
@@ -141,7 +143,7 @@ def test_by_rest_an_open_channel_loses_it_at_once(team: Team) -> None:
     ("fields", "status", "code"),
     [
         ({"margin": 0.6}, 400, "bad_value"),
-        ({"margin": "much"}, 400, "number_expected"),
+        ({"margin": "much"}, 400, "bad_value"),
         ({"repeats": 51}, 400, "bad_value"),
         ({"channel": "nowhere"}, 404, "channel_not_found"),
         ({"set": "nothing"}, 404, "not_found"),

@@ -34,14 +34,15 @@ def test_a_drift_is_met_in_the_inbox_and_answered_by_another_reference(visit: Vi
     watch = DriftWatch.objects.get(state="drifted")
     assert watch.freezes_for == demo.people["farah"]
 
-    farah.locator(".watched").first.get_by_text("How it is watched").click()
-    farah.locator(".watched").first.get_by_role("link", name="Take a new reference").click()
+    first.get_by_text("How it is watched").click()
+    first.get_by_role("link", name="Take a new reference").press("Enter")
+    farah.wait_for_url("**/drift/?ask=*")
     expect(farah.get_by_label("Why it is right")).to_be_focused()
     farah.keyboard.press("Enter")
     farah.get_by_label("Why it is right").fill("The answers are shorter, and right")
     farah.get_by_role("button", name="Take a new reference").press("Enter")
-    # The set of this watch asks nothing, so nothing could be measured.
-    expect(farah.locator(".banner.is-failed")).to_contain_text("nothing could fail")
+    # The case of this set fills no prompt: what cannot be asked is no reference.
+    expect(farah.locator(".banner.is-failed")).to_contain_text("Required and not given: customer_name")
     assert not Event.objects.filter(kind="reference.taken").exists()
 
 

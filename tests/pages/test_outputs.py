@@ -1,5 +1,7 @@
 """Outputs: an answer is found by what people have at hand, and says where it came from, to whom it may."""
 
+from uuid import uuid4
+
 import pytest
 from playwright.sync_api import expect
 
@@ -8,7 +10,7 @@ from evaluations.models import Case
 from tests.pages.conftest import Demo, Visit, signed_in
 from tests.pages.listed import kept_set, reported
 
-OUTPUTS, UID = "/p/demo/outputs/", "0198c0de-1111-7000-8000-00000000a11c"
+OUTPUTS = "/p/demo/outputs/"
 
 
 def test_by_keyboard_from_words_to_the_approver(visit: Visit, demo: Demo) -> None:
@@ -50,8 +52,10 @@ def test_a_foreign_answer_is_as_an_absent_one(demo: Demo) -> None:
 
 def test_in_two_clicks_an_answer_is_a_case(visit: Visit, demo: Demo) -> None:
     kept_set(demo)
-    Observation.objects.filter(uid=reported(demo)).update(variables='{"customer_message":"Both came broken"}')
-    page = visit("emil", f"{OUTPUTS}{UID}/", scripts=False)
+    row = Observation.objects.get(uid=reported(demo))
+    row.pk, row.uid, row.variables = None, uuid4(), '{"customer_message":"Both came broken"}'
+    row.save(force_insert=True)
+    page = visit("emil", f"{OUTPUTS}{row.uid}/", scripts=False)
     page.get_by_label("The answer was good").check()
     page.get_by_role("button", name="Make it a case").click()
     expect(page.locator(".banner")).to_contain_text("The output is the case case-5.")

@@ -80,7 +80,8 @@ def test_a_criterion_that_advises_is_compared_and_does_not_count(failed: Evaluat
     assert not told["Kind tone"]["counts"]
     size = told["Right size"]
     assert (size["candidate"], size["baseline"], size["cases"]) == (pytest.approx(0.2), 1.0, 10)
-    assert size["interval"][0] < size["delta"] == pytest.approx(-0.8) < size["interval"][1] < 0
+    assert size["delta"] == pytest.approx(-0.8)
+    assert size["interval"][0] < size["delta"] < size["interval"][1] < 0
 
 
 def test_a_paused_run_says_why_and_what_it_cost(demo: Demo) -> None:
@@ -99,6 +100,10 @@ def test_a_paused_run_says_why_and_what_it_cost(demo: Demo) -> None:
     assert client.get(f"{address}progress/").headers.get("HX-Refresh") is None
     assert client.post(address, {"act": "cancel"}).status_code == 302
     assert client.get(f"{address}progress/").headers["HX-Refresh"] == "true"
+    # A promotion's page, on which somebody may be writing a review, is not taken away.
+    beside = client.get(f"{address}progress/", headers={"HX-Current-URL": "http://testserver/p/demo/promotions/pro_1/"})
+    assert beside.headers.get("HX-Refresh") is None
+    assert "The evaluation ended." in beside.content.decode()
     assert client.post(address, {"act": "cancel"}).status_code == 409
     assert "Cancelled before it could say anything" in read(client, address)
 
