@@ -149,6 +149,7 @@ def test_a_set_that_was_changed_books_no_grade_on_the_model(watched: Watched) ->
     assert "the evaluation set was changed" in watched.said
 
 
+@pytest.mark.full
 def test_a_judge_that_changes_is_no_drift_of_the_model(team: Team, provider: Provider) -> None:
     """It fails what it passed. The stored answers that it grades again show that it is the judge."""
     judge = {"GRADE": PASSED}
@@ -191,6 +192,7 @@ def calibrate(bench: Bench) -> None:
     cancel_run(by=bench.team.ada, run=run)
 
 
+@pytest.mark.full
 def test_a_rollback_goes_back_to_the_reference_that_was_and_a_promotion_takes_another(watched: Watched) -> None:
     team, prompt = watched.team, watched.bench.prompt
     first = watched.watch.reference

@@ -86,7 +86,9 @@ def kept(run: EvaluationRun) -> dict[int, tuple[object, ...]]:
 @pytest.mark.parametrize(
     ("point", "after"),
     [
-        *((point, 6) for point in POINTS),
+        ("during", 6),
+        ("answered", 6),
+        *(pytest.param(point, 6, marks=pytest.mark.full) for point in ("before", "judging", "between looks")),
         *(pytest.param(point, n, marks=pytest.mark.full) for point in POINTS for n in range(20)),
     ],
 )

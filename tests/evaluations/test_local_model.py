@@ -91,6 +91,7 @@ def test_its_port_is_open_to_its_own_key_alone() -> None:
     assert (local_model._folder() / "server.json").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.full
 def test_it_outlives_a_starter_that_is_killed_and_is_started_again_after_its_own_end() -> None:
     end()
     code = "import os; from evaluations.local_model import serving; serving(); os.kill(os.getpid(), 9)"
