@@ -76,7 +76,7 @@ _DONE = {
     EventKind.RULE_ADDED: "{actor} made a gate rule: {subject} must pass",
     EventKind.RULE_QUESTIONED: "{actor} asks to take the gate rule {subject} away",
     EventKind.RULE_REMOVED: "{actor} took the gate rule {subject} away",
-    EventKind.BUDGET_CHANGED: "{actor} changed what evaluations may cost in a day",
+    EventKind.BUDGET_CHANGED: "{actor} changed what evaluations of {subject} may cost in a day",
     EventKind.RUN_STARTED: "{actor} started the evaluation of {subject}",
     EventKind.RUN_PAUSED: "The evaluation of {subject} waits: {why}",
     EventKind.RUN_RESUMED: "{actor} resumed the evaluation of {subject}",

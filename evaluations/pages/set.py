@@ -80,7 +80,7 @@ class SetPage(OfSet):
                 "criteria": [(each, sentence(each)) for each in read_criteria(revision.criteria_list, "/criteria")],
                 "page": page,
                 "rows": [_row(case) for case in page.object_list],
-                "asked": {name: request.GET.get(name, "") for name in ("q", "tag", "only")},
+                "asked": {name: request.GET.get(name, "") for name in ("q", "tag", "must")},
                 "revisions": revisions[:MOST_REVISIONS],
                 "more_revisions": max(0, owner.revision - MOST_REVISIONS),
                 "counts": counts,
@@ -231,7 +231,7 @@ def _narrowed(cases: Any, given: Mapping[str, str]) -> Any:
         cases = cases.filter(Q(key__icontains=words) | Q(variables__icontains=words) | Q(expected__icontains=words))
     if tag := given.get("tag", ""):
         cases = cases.filter(tags__contains=[tag])
-    if given.get("only") == "critical":
+    if given.get("must") == "critical":
         cases = cases.filter(critical=True)
     return cases
 

@@ -108,7 +108,7 @@ PAGES: Mapping[str, PageOf] = {
         sees=SET_EDITORS,
         forms=(Form(SET_EDITORS, {"act": "drop"}),),
     ),
-    "export_set": PageOf("evaluations/sets/{set}/export/?format=csv"),
+    "evaluation_set-file": PageOf("evaluations/sets/{set}/export/?format=csv"),
     "drift": PageOf(
         "evaluations/drift/",
         forms=(

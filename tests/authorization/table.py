@@ -298,7 +298,12 @@ TABLE: Mapping[str, Mapping[str, Call]] = {
         "PATCH": Call(CONFIGURERS, "api/v1/drift-watches/{watch}", {"every_hours": 48}),
     },
     "api/v1/drift-watches/<str:watch_id>/reference": {
-        "POST": Call("release-manager admin", "api/v1/drift-watches/{watch}/reference", {"reason": "It is right"}),
+        "POST": Call(
+            "release-manager admin",
+            "api/v1/drift-watches/{watch}/reference",
+            {"reason": "It is right"},
+            instead=_NO_KEY,
+        ),
     },
     "api/v1/evaluation-sets": {
         "GET": Call(EVALUATORS),

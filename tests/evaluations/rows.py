@@ -10,7 +10,14 @@ from evaluations.models import Case, Cell, EvaluationRun, EvaluationSet, ModelCo
 from prompts.models import Prompt
 from tests.personas import Team
 
-PLAN = {"looks": [1], "margin": 0.1, "unscored_limit": 0.02, "pass_rate": 0.8, "confirm_repeats": 8}
+PLAN = {
+    "looks": [1],
+    "margin": 0.1,
+    "unscored_limit": 0.02,
+    "pass_rate": 0.8,
+    "confirm_repeats": 8,
+    "estimand": "these cases",
+}
 
 
 def new_set(team: Team, prompt: Prompt | None = None, cases: int = 2, **fields: Any) -> EvaluationSet:

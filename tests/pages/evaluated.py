@@ -77,7 +77,7 @@ def asking() -> Iterator[Provider]:
 
 def evaluated(demo: Demo, name: str) -> EvaluationRun:
     """The demo's run of that name; all of them are made when the first is asked for."""
-    if not EvaluationRun.objects.exists():
+    if not ModelConnection.objects.filter(project=demo.project, name="small-chat").exists():
         with asking() as provider:
             provider.behave(**_behaviour())
             _make(demo, provider)
@@ -88,11 +88,16 @@ def run_address(name: str) -> Any:
     return lambda demo: f"/p/demo/evaluations/runs/{encode('run', evaluated(demo, name).pk)}/"
 
 
+def _comparisons() -> Any:
+    """Without those that a page of drift made."""
+    return EvaluationRun.objects.filter(purpose=EvaluationRun.Purpose.COMPARISON)
+
+
 def _named(name: str) -> EvaluationRun:
-    runs = EvaluationRun.objects.select_related("project")
+    runs = _comparisons().select_related("project")
     if name in ("paused", "cancelled", "queued"):
-        return runs.get(status=name)
-    return runs.get(outcome=name)
+        return runs.filter(status=name).earliest("pk")
+    return runs.filter(outcome=name).earliest("pk")
 
 
 def _behaviour() -> dict[str, Any]:

@@ -157,7 +157,7 @@ def kept_set(demo: Demo) -> str:
         add_case(by=ada, owner=found, case=cases[2] | {"key": "no number again"}, message="From a stored answer")
         create_set(by=ada, name="Never say this", description="What no prompt of ours may answer.", cases=cases[:1])
         farah = demo.principal("farah")
-        model = create_connection(by=farah, name="small-chat", kind="openai", model="small-chat-4", api_key="sk-demo")
+        model = create_connection(by=farah, name="shop-chat", kind="openai", model="small-chat-4", api_key="sk-demo")
         stable = Channel.objects.get(project=demo.project, name="staging")
         add_rule(by=farah, channel=stable, evaluation_set=found, connection=model)
     return f"/p/demo/evaluations/sets/{encode('set', found.pk)}/"

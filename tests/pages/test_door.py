@@ -15,7 +15,10 @@ from tests.pages.listed import PAGES, Shown
 OF_A_PROJECT = [shown for shown in PAGES if not isinstance(shown.path, str) or shown.path.startswith("/p/")]
 
 
-@pytest.mark.parametrize("shown", OF_A_PROJECT, ids=lambda shown: shown.name)
+@pytest.mark.parametrize(
+    "shown",
+    [pytest.param(each, id=each.name, marks=[pytest.mark.full] if "-" in each.name else []) for each in OF_A_PROJECT],
+)
 def test_nobody_sees_it_who_is_not_a_member(demo: Demo, shown: Shown) -> None:
     path = shown.address(demo)
     answer = Client().get(path)

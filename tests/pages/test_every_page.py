@@ -5,7 +5,11 @@ import pytest
 from tests.pages.conftest import Demo, Visit, accessible, fits
 from tests.pages.listed import PAGES, Shown
 
-every_page = pytest.mark.parametrize("shown", PAGES, ids=lambda shown: shown.name)
+# Each page as it mostly is; its other states (`page-state`) take their turn in the full run.
+every_page = pytest.mark.parametrize(
+    "shown",
+    [pytest.param(each, id=each.name, marks=[pytest.mark.full] if "-" in each.name else []) for each in PAGES],
+)
 
 
 @every_page

@@ -229,7 +229,7 @@ def test_one_adds_a_rule_and_two_take_it_away(visit: Visit, demo: Demo) -> None:
     expect(cleo.get_by_label("On which channel")).to_be_focused()
     cleo.get_by_label("On which channel").select_option("stable")
     cleo.get_by_label("By which set").select_option("Refund questions")
-    cleo.get_by_label("Asking which model").select_option("small-chat")
+    cleo.get_by_label("Asking which model").select_option("shop-chat")
     cleo.get_by_label("How many points").fill("99")
     cleo.get_by_role("button", name="Add the rule").press("Enter")
     expect(cleo.locator("#margin-says")).to_contain_text("A whole number from 1 to 50.")
