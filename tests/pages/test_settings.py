@@ -276,7 +276,7 @@ def test_no_form_breaks_on_odd_input(demo: Demo) -> None:
     proposed(demo)
     farah, freeze = signed_in(demo.people["farah"]), encode("frz", FreezeWindow.objects.latest("pk").pk)
     names = {"webhook": hooked(demo), "freeze": freeze, "channel": "staging", "member": "x", "key": "x"}
-    names |= {"change": "x", "delivery": "x"}
+    names |= {"change": "x", "delivery": "x", "rule": "x", "connection": "x", "prompt": "x", "set": "x"}
     forms = [(name, form.sent) for name, page in PAGES.items() if name.startswith("settings") for form in page.forms]
     forms.append(("settings_keys", KEY))
     wrong = []
