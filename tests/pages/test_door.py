@@ -17,7 +17,10 @@ OF_A_PROJECT = [shown for shown in PAGES if not isinstance(shown.path, str) or s
 
 @pytest.mark.parametrize(
     "shown",
-    [pytest.param(each, id=each.name, marks=[pytest.mark.full] if "-" in each.name else []) for each in OF_A_PROJECT],
+    [
+        pytest.param(each, id=each.name, marks=[pytest.mark.full] if "-" in each.name or "run" in each.name else [])
+        for each in OF_A_PROJECT
+    ],
 )
 def test_nobody_sees_it_who_is_not_a_member(demo: Demo, shown: Shown) -> None:
     path = shown.address(demo)
