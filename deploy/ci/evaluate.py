@@ -2,7 +2,7 @@
 
     evaluate.py PROMPT FILE --set NAME --connection NAME [--against stable] [--markdown FILE] [--minutes 30]
 
-Needs nothing but Python. PROMPTFORGE_URL and PROMPTFORGE_KEY say where, and with which key: scopes versions:write and
+Needs nothing but Python. FORGE_URL and FORGE_KEY say where, and with which key: scopes versions:write and
 evaluations:run. Ends with 0 for PASS, 1 for FAIL, 3 for INCONCLUSIVE, 4 without a verdict, 2 when something is refused.
 """
 
@@ -24,10 +24,10 @@ PAUSE = 2.0  # seconds between two looks at a run
 def call(method: str, path: str, body: Any = None) -> bytes:
     """The answer's body; a refusal ends the program with its sentence."""
     request = urllib.request.Request(
-        f"{os.environ['PROMPTFORGE_URL'].rstrip('/')}/api/v1/{path}",
+        f"{os.environ['FORGE_URL'].rstrip('/')}/api/v1/{path}",
         method=method,
         data=None if body is None else json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {os.environ['PROMPTFORGE_KEY']}", "Content-Type": "application/json"},
+        headers={"Authorization": f"Bearer {os.environ['FORGE_KEY']}", "Content-Type": "application/json"},
     )
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
@@ -37,7 +37,7 @@ def call(method: str, path: str, body: Any = None) -> bytes:
         said = json.loads(refusal.read() or b"{}")
         print(f"{said.get('code', refusal.code)}: {said.get('detail', refusal.reason)}", file=sys.stderr)
     except (urllib.error.URLError, TimeoutError) as error:
-        print(f"{os.environ['PROMPTFORGE_URL']} could not be reached: {error}", file=sys.stderr)
+        print(f"{os.environ['FORGE_URL']} could not be reached: {error}", file=sys.stderr)
     sys.exit(REFUSED)
 
 

@@ -36,7 +36,7 @@ def test_a_pull_request_is_answered(
         wait_until(lambda: server.caller(key).call("GET", "/api/v1/prompts/support/greeting")[0] == 200, 30)
         started = subprocess.Popen(
             [*asked, "--set", bench.owner.name, "--connection", "stub", "--markdown", verdict, "--minutes", "1"],
-            env={"PROMPTFORGE_URL": f"http://127.0.0.1:{server.port}", "PROMPTFORGE_KEY": key},
+            env={"FORGE_URL": f"http://127.0.0.1:{server.port}", "FORGE_KEY": key},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -59,7 +59,7 @@ def test_a_refusal_is_told(team: Team, tmp_path: Path) -> None:
     with fleet(1) as [server]:
         done = subprocess.run(
             [sys.executable, PROGRAM, "support/greeting", file, "--set", "core", "--connection", "stub"],
-            env={"PROMPTFORGE_URL": f"http://127.0.0.1:{server.port}", "PROMPTFORGE_KEY": "pf_live_wrong"},
+            env={"FORGE_URL": f"http://127.0.0.1:{server.port}", "FORGE_KEY": "pf_live_wrong"},
             capture_output=True,
             text=True,
             check=False,
