@@ -73,5 +73,5 @@ def _of_rule(each: Evidence, standing: Standing) -> tuple[Conclusion, Verdict]:
 
 def _told(each: Evidence) -> str:
     """The verdict in a sentence; that the same failed before is never left out."""
-    before = " Exactly the same failed before." if each.fails and each.run_outcome == "PASS" else ""
+    before = " Exactly the same failed before." if each.failed_before and each.run_outcome == "PASS" else ""
     return f"{each.set_name}: {each.sentence or each.run_outcome}{before}"

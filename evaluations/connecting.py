@@ -1,6 +1,7 @@
 """From a stored connection to one that can be called: with its key unsealed, or with the local model's own."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from evaluations import local_model
@@ -9,36 +10,42 @@ from evaluations.prices import Pricing
 from evaluations.providers import CallFailed, Connection, Failure, Kind, Secret
 from promptforge.lib.sealing import Unsealable, unseal
 
-LONGEST_CALL = 120.0  # seconds; a lease on a cell is longer
+
+class NotThere(CallFailed):
+    """The local model cannot be had on this machine."""
 
 
-def opened(
-    row: ModelConnection, *, parameters: Mapping[str, Any] | None = None, timeout: float = LONGEST_CALL
-) -> Connection:
-    """What `complete` takes. Raises `CallFailed` where the key cannot be read or the local model cannot be had.
+def opened(row: ModelConnection, *, parameters: Mapping[str, Any], timeout: float) -> Connection:
+    """The connection as it is now, for one call of its own; `parameters` stand before its own.
 
-    `parameters` of a prompt version or a run stand before the connection's own. Open it where it is used: a connection
-    is not an argument of a task.
+    Open it where it is used: a connection is not an argument of a task. Raises `CallFailed` as `key_of` and `reached`.
     """
-    asked = {**row.parameter_values, **(parameters or {})}
-    if row.kind == ModelConnection.Kind.LOCAL:
-        return _local(row, asked, timeout)
+    asked = {**row.parameter_values, **parameters}
+    return reached(Connection(Kind(row.kind), row.base_url, row.model, key_of(row), asked, timeout))
+
+
+def key_of(row: ModelConnection) -> Secret:
+    """Its key, which is empty where it needs none. Raises `CallFailed` when it cannot be read any more."""
+    if row.key is None:
+        return Secret("")
     try:
-        key = unseal(bytes(row.key), row.place) if row.key is not None else ""
-    except Unsealable as unsealable:
-        raise CallFailed(Failure.BAD_KEY, f"{unsealable} Set the connection's key anew.") from None
-    return Connection(Kind(row.kind), row.base_url, row.model, Secret(key), asked, timeout)
+        return Secret(unseal(bytes(row.key), row.place))
+    except Unsealable as error:
+        raise CallFailed(Failure.BAD_KEY, f"{error} Give the connection {row} its key again.") from None
+
+
+def reached(connection: Connection) -> Connection:
+    """The connection with an address that answers: the local model is started when it does not run, or `NotThere`."""
+    if connection.kind is not Kind.LOCAL:
+        return connection
+    try:
+        serving = local_model.serving()
+    except local_model.Unavailable as error:
+        raise NotThere(Failure.UNREACHABLE, str(error)) from None
+    url = f"http://127.0.0.1:{serving.port}/v1"
+    return replace(connection, base_url=url, api_key=Secret(serving.key), own_port=serving.port)
 
 
 def pricing(row: ModelConnection) -> Pricing:
     """What settles the price of its calls."""
     return Pricing(Kind(row.kind), row.base_url, row.model, row.price_values)
-
-
-def _local(row: ModelConnection, asked: Mapping[str, Any], timeout: float) -> Connection:
-    try:
-        where = local_model.serving()
-    except local_model.Unavailable as unavailable:
-        raise CallFailed(Failure.UNREACHABLE, str(unavailable)) from None
-    base_url = f"http://127.0.0.1:{where.port}/v1"
-    return Connection(Kind.LOCAL, base_url, row.model, Secret(where.key), asked, timeout, own_port=where.port)

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import F, OuterRef, QuerySet, Subquery, Window
 from django.db.models.functions import RowNumber
 
-from accounts.policies import Principal, pattern_condition
+from accounts.policies import Principal
 from accounts.roles import Permission, Scope
 from evaluations.models import DriftFinding, DriftNight, DriftWatch
 from promptforge.lib.errors import DomainError
@@ -22,11 +22,7 @@ MOST_FINDINGS = 20
 def visible_watches(principal: Principal) -> QuerySet[DriftWatch]:
     """The watches whose rule stands, of prompts within the principal's reach."""
     require(principal.may_somewhere(Permission.READ, Scope.EVALUATIONS_RUN))
-    prompts = Prompt.objects.filter(project=principal.project)
-    if principal.key is None:
-        prompts = Prompt.objects.visible_to(principal)
-    elif principal.key.prompts:
-        prompts = prompts.filter(pattern_condition(principal.key.prompts))
+    prompts = Prompt.objects.visible_to(principal, Scope.EVALUATIONS_RUN)
     return _standing(principal).filter(prompt__in=prompts)
 
 

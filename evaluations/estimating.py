@@ -8,12 +8,10 @@ from accounts.policies import Principal
 from accounts.roles import Permission, Scope
 from evaluations.asked_of import demands_of
 from evaluations.asking import Asker, check_cases
-from evaluations.models import Case, EvaluationSet, ModelConnection, SetRevision
-from evaluations.planning import calls_of
+from evaluations.models import Case, EvaluationSet, ModelConnection
+from evaluations.planning import calls_of, cases_of, plan_of_cases
 from evaluations.prices import Pricing, estimate
 from evaluations.providers import DEFAULT_MAX_TOKENS, Kind
-from evaluations.statistics import plan_for
-from promptforge.lib.errors import DomainError, wrong
 from promptforge.lib.verdicts import require
 from prompts.models import PromptVersion
 
@@ -32,16 +30,10 @@ def estimate_run(
 ) -> dict[str, Any]:
     """Calls at least and at most, and what they cost were each answer as long as it may be."""
     require(by.may_with_scope(Permission.EDIT, Scope.EVALUATIONS_RUN, candidate.prompt))
-    revision = SetRevision.objects.filter(set=owner).order_by("-number").first()
-    cases = [] if revision is None else list(revision.cases)
-    if revision is None or not cases:
-        raise DomainError("set_empty", f"The set {owner} has no cases yet. Add the first ones, then run it.")
+    revision, cases = cases_of(owner)
     versions = [candidate, *([baseline] if baseline else [])]
     check_cases(versions, cases)
-    try:
-        plan = plan_for(len(cases), margin, repeats)
-    except ValueError as error:
-        raise wrong("repeats" if "repeats" in str(error) else "margin", str(error)) from None
+    plan = plan_of_cases(len(cases), margin, repeats)
     has_baseline = baseline is not None
     judgings = sum(len(demands_of(revision, case, (), has_baseline=has_baseline).judged) for case in cases)
     least, most = calls_of(plan, len(cases), len(versions), judgings)

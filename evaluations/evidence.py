@@ -1,26 +1,24 @@
 """What evaluations say of promotions, as the guards judge it: for a page of promotions in a fixed number of queries."""
 
-import json
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 from django.db import connection
-
-from evaluations.models import EvaluationRun
 
 # For each promotion and each rule that stands for it: what the newest evidence comes to, that run, and the newest that
 # is under way. The functions are those that the guard of releases asks.
 _EVIDENCE = """
-    SELECT p.id, u.id, s.name,
+    SELECT p.id, u.id AS rule_id, s.name AS set_name,
         public.promptforge_rule_outcome(u.id, p.version_id, p.base_version_id,
-            public.promptforge_now() - make_interval(days => y.evidence_ttl_days)),
-        newest.id, newest.verdict, newest.outcome, newest.finished_at, going.id, going.status, going.pause_reason,
-        (SELECT count(*) FROM public.promptforge_evidence(u.id, p.version_id, p.base_version_id) e
-            WHERE e.outcome = 'FAIL'),
-        public.promptforge_vouched(p.id, y.required_approvals), f.why
+            public.promptforge_now() - make_interval(days => y.evidence_ttl_days)) AS outcome,
+        newest.id AS run_id, coalesce(newest.verdict::jsonb ->> 'sentence', '') AS sentence,
+        coalesce(newest.outcome, '') AS run_outcome,
+        going.id AS going_id, going.status AS going, coalesce(going.pause_reason, '') AS pause_reason,
+        EXISTS (SELECT FROM public.promptforge_evidence(u.id, p.version_id, p.base_version_id) e
+            WHERE e.outcome = 'FAIL') AS failed_before,
+        coalesce(public.promptforge_vouched(p.id, y.required_approvals), false) AS vouched,
+        coalesce(f.why, '') AS refused
     FROM public.prompts_promotion p
     JOIN public.prompts_channelpolicy y ON y.id = p.policy_id
     CROSS JOIN LATERAL public.promptforge_rules(p.channel_id, p.prompt_id) u
@@ -45,9 +43,9 @@ _EVIDENCE = """
 
 @dataclass(frozen=True)
 class Evidence:
-    """What there is for one rule: `outcome` is what it comes to, EXPIRED included; `fails`, how often it failed.
+    """What there is for one rule: `outcome` is what it comes to, EXPIRED included, `run_outcome` what its run said.
 
-    `refused` says why no run could be started.
+    `going` is the status of a run under way, `refused` says why none could be started. The columns of `_EVIDENCE`.
     """
 
     rule_id: int
@@ -56,11 +54,10 @@ class Evidence:
     run_id: int | None
     sentence: str
     run_outcome: str
-    finished_at: datetime | None
     going_id: int | None
     going: str | None
     pause_reason: str
-    fails: int
+    failed_before: bool
     vouched: bool
     refused: str
 
@@ -70,51 +67,6 @@ def of_promotions(ids: Collection[int]) -> dict[int, list[Evidence]]:
     found: dict[int, list[Evidence]] = defaultdict(list)
     with connection.cursor() as cursor:
         cursor.execute(_EVIDENCE, [list(ids)])
-        for (
-            pk,
-            rule,
-            name,
-            outcome,
-            run,
-            verdict,
-            said,
-            ended,
-            going,
-            status,
-            why,
-            fails,
-            vouched,
-            no,
-        ) in cursor.fetchall():
-            told = _sentence(verdict)
-            found[pk].append(
-                Evidence(
-                    rule,
-                    name,
-                    outcome,
-                    run,
-                    told,
-                    said or "",
-                    ended,
-                    going,
-                    status,
-                    why or "",
-                    fails,
-                    bool(vouched),
-                    no or "",
-                )
-            )
+        for promotion, *columns in cursor.fetchall():
+            found[promotion].append(Evidence(*columns))
     return found
-
-
-def _sentence(verdict: str | None) -> str:
-    told: dict[str, Any] | None = json.loads(verdict or "null")
-    return str(told.get("sentence", "")) if told else ""
-
-
-def run_of(promotion_id: int) -> EvaluationRun | None:
-    """The run that a promotion's page shows: the one under way, else the newest that counts."""
-    for each in of_promotions([promotion_id]).get(promotion_id, []):
-        if (pk := each.going_id or each.run_id) is not None:
-            return EvaluationRun.objects.get(pk=pk)
-    return None

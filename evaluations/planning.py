@@ -9,13 +9,31 @@ from typing import Any
 
 from django.db import connection
 
-from evaluations.models import Arm, Case, Cell, EvaluationRun
-from evaluations.statistics import Plan
+from evaluations.models import Arm, Case, Cell, EvaluationRun, EvaluationSet, SetRevision
+from evaluations.statistics import Plan, plan_for
+from promptforge.lib.errors import DomainError, wrong
 
 # Outputs that a judge is asked about a second time in each run, to see how often it contradicts itself.
 TWICE_JUDGED = 20
 # Beyond the calls that the plan needs at most: for those that fail and are made again.
 SPARE_SHARE, SPARE_LEAST = 0.25, 20
+
+
+def cases_of(owner: EvaluationSet) -> tuple[SetRevision, list[Case]]:
+    """What a run of the set asks: its newest revision and the cases of it, which are not none."""
+    revision = SetRevision.objects.filter(set=owner).order_by("-number").first()
+    cases = [] if revision is None else list(revision.cases)
+    if revision is None or not cases:
+        raise DomainError("set_empty", f"The set {owner} has no cases yet. Add the first ones, then run it.")
+    return revision, cases
+
+
+def plan_of_cases(cases: int, margin: float | None, repeats: int | None) -> Plan:
+    """The usual plan, with what was asked for otherwise; refused by its field."""
+    try:
+        return plan_for(cases, margin, repeats)
+    except ValueError as error:
+        raise wrong("repeats" if "repeats" in str(error) else "margin", str(error)) from None
 
 
 def plan_json(plan: Plan, advisory: Sequence[str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
-from accounts.policies import Principal, pattern_condition
+from accounts.policies import Principal
 from accounts.roles import Permission, Scope
 from evaluations.models import Cell, EvaluationRun, EvaluationSet, ModelConnection
 from evaluations.planning import plan_of
@@ -33,11 +33,7 @@ _WITH_ALL = (
 def visible_runs(principal: Principal) -> QuerySet[EvaluationRun]:
     """The runs of prompts within the principal's reach."""
     require(principal.may_somewhere(Permission.READ, Scope.EVALUATIONS_RUN))
-    prompts = Prompt.objects.filter(project=principal.project)
-    if principal.key is None:
-        prompts = Prompt.objects.visible_to(principal)
-    elif principal.key.prompts:
-        prompts = prompts.filter(pattern_condition(principal.key.prompts))
+    prompts = Prompt.objects.visible_to(principal, Scope.EVALUATIONS_RUN)
     return EvaluationRun.objects.filter(project=principal.project, candidate__prompt__in=prompts).select_related(
         *_WITH_ALL
     )
@@ -93,7 +89,7 @@ def parts_of(
     return version, found.version, found.channel
 
 
-def find_connection(principal: Principal, name: str) -> ModelConnection:
+def find_connection_named(principal: Principal, name: str) -> ModelConnection:
     standing = ModelConnection.objects.standing().filter(project=principal.project, name__iexact=name).first()
     if standing is None:
         raise DomainError("not_found", f"There is no model connection {shorten(name)} in this project.")

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 
-from accounts.policies import Principal, pattern_condition
+from accounts.policies import Principal
 from accounts.roles import Permission, Scope
 from accounts.shapes import actor_shape
 from evaluations.actions.sets import case_fields
@@ -24,12 +24,7 @@ def visible_sets(principal: Principal) -> QuerySet[EvaluationSet]:
     """The sets of the project that belong to a prompt within reach, and those that all prompts share."""
     require(principal.may_somewhere(Permission.READ, Scope.EVALUATIONS_RUN))
     sets = EvaluationSet.objects.filter(project=principal.project).select_related("prompt")
-    if principal.key is None:
-        return sets.filter(Q(prompt=None) | Q(prompt__in=Prompt.objects.visible_to(principal)))
-    if not principal.key.prompts:
-        return sets
-    reached = Prompt.objects.filter(pattern_condition(principal.key.prompts), project=principal.project)
-    return sets.filter(Q(prompt=None) | Q(prompt__in=reached))
+    return sets.filter(Q(prompt=None) | Q(prompt__in=Prompt.objects.visible_to(principal, Scope.EVALUATIONS_RUN)))
 
 
 def find_set(principal: Principal, set_id: str) -> EvaluationSet:

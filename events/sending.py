@@ -7,9 +7,8 @@ Threads touch no database, and the pump no receiver: one that hangs holds its ow
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
@@ -27,6 +26,7 @@ from events.telling import Told, tell
 from events.webhooks import GONE, pause_after, signed_headers, slack_body, standard_body
 from promptforge.lib import http
 from promptforge.lib.errors import DomainError
+from promptforge.lib.only_one import let_go, only_one
 from promptforge.lib.sealing import Unsealable, unseal
 
 log = logging.getLogger("promptforge.webhooks")
@@ -98,7 +98,7 @@ def pump(longest: float = LONGEST_RUN) -> bool:
     """Send everything that is due, unless another pump does; returns whether it gave up its turn with work left."""
     if is_fenced():
         return False
-    with _only_one() as mine:
+    with only_one(_LOCK) as mine:
         return mine and _pump(time.monotonic() + longest)
 
 
@@ -108,7 +108,7 @@ def _pump(ends: float) -> bool:
         while True:
             is_late = time.monotonic() > ends
             if is_late:
-                _let_go()  # the next pump goes on, while the last calls of this one end
+                let_go(_LOCK)  # the next pump goes on, while the last calls of this one end
             else:
                 plan()
                 for parcel in take(Counter(parcel.endpoint_id for parcel in flying.values())):
@@ -117,24 +117,6 @@ def _pump(ends: float) -> bool:
                 return is_late
             done, _ = wait(flying, timeout=PAUSE, return_when=FIRST_COMPLETED)
             settle([(flying.pop(future), future.result()) for future in done])
-
-
-@contextmanager
-def _only_one() -> Iterator[bool]:
-    """The right to pump, which ends with the session of whoever has it; false when another has it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
-        mine = bool(cursor.fetchone()[0])
-    try:
-        yield mine
-    finally:
-        if mine:
-            _let_go()
-
-
-def _let_go() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_unlock_all()")
 
 
 # --- From seals to deliveries ----------------------------------------------------------------------------------------

@@ -11,17 +11,19 @@ from accounts.roles import Permission, Scope
 from evaluations.asked_of import demands_of
 from evaluations.asking import check_cases
 from evaluations.calibrating import advisory_criteria, judge_settings
-from evaluations.models import Case, Cell, EvaluationRun, EvaluationSet, Label, ModelConnection, SetRevision
+from evaluations.models import Case, Cell, EvaluationRun, EvaluationSet, Label, ModelConnection
 from evaluations.planning import (
     arms_of,
     calls_of,
+    cases_of,
     insert_repeats,
     most_calls,
     plan_json,
+    plan_of_cases,
     set_digest,
     usual_seed,
 )
-from evaluations.statistics import Plan, plan_for
+from evaluations.statistics import Plan
 from events.actions import SYSTEM, record
 from events.kinds import EventKind
 from promptforge.lib.errors import DomainError, shorten, wrong
@@ -51,12 +53,9 @@ def start_run(
     require(by.may_with_scope(Permission.EDIT, Scope.EVALUATIONS_RUN, candidate.prompt))
     check_parts(candidate.prompt, owner, connection, judge)
     with refusals(), transaction.atomic():
-        revision = SetRevision.objects.filter(set=owner).order_by("-number").first()
-        cases = [] if revision is None else list(revision.cases)
-        if revision is None or not cases:
-            raise DomainError("set_empty", f"The set {owner} has no cases yet. Add the first ones, then run it.")
+        revision, cases = cases_of(owner)
         check_cases([candidate, *([baseline] if baseline else [])], cases)
-        plan = _plan(len(cases), margin, repeats)
+        plan = plan_of_cases(len(cases), margin, repeats)
         run = EvaluationRun(
             project=by.project,
             candidate=candidate,
@@ -176,13 +175,6 @@ def check_parts(
     for name, row in (("connection", connection), ("judge", judge)):
         if row is not None and row.removed_at is not None:
             raise wrong(name, f"The connection {row} was removed.")
-
-
-def _plan(cases: int, margin: float | None, repeats: int | None) -> Plan:
-    try:
-        return plan_for(cases, margin, repeats)
-    except ValueError as error:
-        raise wrong("repeats" if "repeats" in str(error) else "margin", str(error)) from None
 
 
 def settle_judging(run: EvaluationRun, cases: list[Case], plan: Plan, judge: ModelConnection) -> int:

@@ -13,8 +13,8 @@ from accounts.policies import Principal
 from accounts.roles import Permission
 from evaluations.actions.runs import check_parts, settle_judging
 from evaluations.asking import check_cases
-from evaluations.models import DriftNight, DriftWatch, EvaluationRun, SetRevision
-from evaluations.planning import calls_of, insert_repeats, most_calls
+from evaluations.models import DriftNight, DriftWatch, EvaluationRun
+from evaluations.planning import calls_of, cases_of, insert_repeats, most_calls
 from evaluations.running.caching import ADAPTER_VERSION
 from evaluations.running.canaries import CANARIES, insert_canaries
 from evaluations.statistics import plan_for
@@ -118,10 +118,7 @@ def locked_watch(pk: int) -> DriftWatch:
 def _queue(watch: DriftWatch, purpose: str, repeats: int, user: User | None) -> EvaluationRun:
     rule, version = watch.rule, PromptVersion.objects.select_related("prompt__project").get(pk=watch.version_id)
     check_parts(version.prompt, rule.set, rule.connection, rule.judge)
-    revision = SetRevision.objects.select_related("set").filter(set=rule.set).order_by("-number").first()
-    cases = [] if revision is None else list(revision.cases)
-    if revision is None or not cases:
-        raise DomainError("set_empty", f"The set {rule.set} has no cases yet. Add the first ones.")
+    revision, cases = cases_of(rule.set)
     check_cases([version], cases)
     plan = replace(plan_for(len(cases)), looks=(repeats,), confirm_repeats=0)
     run = EvaluationRun(

@@ -13,7 +13,7 @@ from accounts.api.schemas import PROBLEM, ActorShape, page_of
 from accounts.roles import Permission
 from evaluations.actions.rules import DEFAULT_MARGIN, add_rule, agree_to_removal, remove_rule
 from evaluations.rule_reading import find_demanded, find_rule, rule_shape, visible_rules
-from evaluations.run_reading import find_connection
+from evaluations.run_reading import find_connection_named
 from promptforge.lib.pagination import PARAMETERS as PAGE_PARAMETERS
 from promptforge.lib.pagination import page
 from promptforge.lib.rest import StrictSerializer, Text, Whole, refuse_unknown_parameters
@@ -74,9 +74,9 @@ class RulesView(DoorView):
             by=self.principal,
             channel=find_channel(self.principal, asked["channel"]),
             evaluation_set=find_demanded(self.principal, asked["set"]),
-            connection=find_connection(self.principal, asked["connection"]),
+            connection=find_connection_named(self.principal, asked["connection"]),
             prompt=None if asked["prompt"] is None else find_prompt(self.principal, asked["prompt"], _RIGHT),
-            judge=None if asked["judge"] is None else find_connection(self.principal, asked["judge"]),
+            judge=None if asked["judge"] is None else find_connection_named(self.principal, asked["judge"]),
             margin=asked["margin"],
             repeats=asked["repeats"],
         )

@@ -20,7 +20,7 @@ from evaluations.calibrating import calibration
 from evaluations.estimating import estimate_run
 from evaluations.models import Cell, EvaluationRun
 from evaluations.reporting import FILES, report_of
-from evaluations.run_reading import find_connection, find_result, find_run, find_set_named, parts_of, visible_runs
+from evaluations.run_reading import find_connection_named, find_result, find_run, find_set_named, parts_of, visible_runs
 from evaluations.run_shapes import result_shape, run_shape, run_shapes, whole_shape
 from promptforge.lib.errors import DomainError, shorten
 from promptforge.lib.pagination import PARAMETERS as PAGE_PARAMETERS
@@ -66,8 +66,8 @@ class RunDoor(DoorView):
             "baseline": baseline,
             "channel": channel,
             "owner": find_set_named(self.principal, asked["set"]),
-            "connection": find_connection(self.principal, asked["connection"]),
-            "judge": None if asked["judge"] is None else find_connection(self.principal, asked["judge"]),
+            "connection": find_connection_named(self.principal, asked["connection"]),
+            "judge": None if asked["judge"] is None else find_connection_named(self.principal, asked["judge"]),
             "margin": asked["margin"],
             "repeats": asked["repeats"],
             "max_cost_usd": asked["max_cost_usd"],

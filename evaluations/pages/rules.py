@@ -17,7 +17,7 @@ from evaluations.actions.rules import (
 )
 from evaluations.models import EvaluationRule, ModelConnection
 from evaluations.rule_reading import find_demanded, find_rule, visible_rules
-from evaluations.run_reading import find_connection
+from evaluations.run_reading import find_connection_named
 from evaluations.set_reading import visible_sets
 from promptforge.lib.errors import about, wrong
 from prompts.models import Channel
@@ -61,7 +61,7 @@ class RulesPage(ActingPage):
         with about("set"):
             owner = find_demanded(self.principal, _chosen(sent.get("set", ""), "set", "a set"))
         with about("connection"):
-            model = find_connection(self.principal, _chosen(sent.get("connection", ""), "connection", "a model"))
+            model = find_connection_named(self.principal, _chosen(sent.get("connection", ""), "connection", "a model"))
         prompt, judge = sent.get("prompt", "").strip(), sent.get("judge", "")
         with about("prompt"):
             found = find_prompt(self.principal, prompt, self.needs) if prompt else None
@@ -71,7 +71,7 @@ class RulesPage(ActingPage):
             evaluation_set=owner,
             connection=model,
             prompt=found,
-            judge=find_connection(self.principal, judge) if judge else None,
+            judge=find_connection_named(self.principal, judge) if judge else None,
             margin=whole(sent, "margin", 1, round(LARGEST_MARGIN * _POINTS)) / _POINTS,
             repeats=whole(sent, "repeats", 1, MOST_REPEATS) if sent.get("repeats", "").strip() else None,
         )

@@ -19,7 +19,7 @@ from evaluations.models import EvaluationRun, EvaluationSet, ModelConnection
 from evaluations.pages.numbers import counted, money, points
 from evaluations.pages.run import run_url
 from evaluations.pages.run_words import CHIPS, OPEN
-from evaluations.run_reading import find_connection, find_set_named, parts_of, visible_runs
+from evaluations.run_reading import find_connection_named, find_set_named, parts_of, visible_runs
 from evaluations.set_reading import visible_sets
 from promptforge.lib.errors import DomainError, wrong
 from promptforge.lib.verdicts import require
@@ -131,8 +131,8 @@ class NewRunPage(ProjectPage):
             "baseline": baseline,
             "channel": channel,
             "owner": find_set_named(self.principal, given.get("set", "")),
-            "connection": find_connection(self.principal, given.get("connection", "")),
-            "judge": find_connection(self.principal, judge) if judge else None,
+            "connection": find_connection_named(self.principal, given.get("connection", "")),
+            "judge": find_connection_named(self.principal, judge) if judge else None,
         }
 
     def _estimate(self, chosen: dict[str, str]) -> tuple[dict[str, Any] | None, str]:

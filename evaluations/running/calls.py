@@ -1,17 +1,17 @@
 """One call of a run, made in a thread that touches no database: what is sent, and what came of it."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from evaluations import local_model
+from evaluations.connecting import NotThere, key_of, reached
 from evaluations.models import EvaluationRun, ModelConnection
 from evaluations.prices import Pricing, cost
-from evaluations.providers import CallFailed, Completion, Connection, Failure, Kind, Message, Secret, complete
+from evaluations.providers import CallFailed, Completion, Connection, Failure, Kind, Message, complete
 from evaluations.spending import Reservation
-from promptforge.lib.sealing import Unsealable, unseal
 
 SECONDS = 60.0  # for one call
 SPARE = 15.0  # a lease lasts longer than its call: what is not settled by then is asked again
@@ -19,10 +19,6 @@ SPARE = 15.0  # a lease lasts longer than its call: what is not settled by then 
 
 # Every further call would fail the same: somebody has to mend it.
 _PAUSES = frozenset({Failure.BAD_KEY, Failure.URL_NOT_ALLOWED})
-
-
-class NotThere(CallFailed):
-    """The local model cannot be had on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +77,7 @@ def line_of(row: ModelConnection, settings: str) -> Line:
         kind=kind,
         base_url=frozen["base_url"],
         model=frozen["model"],
-        api_key=_key(row),
+        api_key=key_of(row),
         parameters=frozen["parameters"],
         timeout=SECONDS,
     )
@@ -92,24 +88,12 @@ def line_of(row: ModelConnection, settings: str) -> Line:
 def perform(call: Call) -> Outcome:
     """Make the call; never raises."""
     try:
-        return Outcome(completion=complete(_reached(call.line.connection), call.messages, call.seed))
+        return Outcome(completion=complete(reached(call.line.connection), call.messages, call.seed))
     except CallFailed as failed:
         return Outcome(failed=failed)
     except Exception as error:  # noqa: BLE001 - a cell that breaks an adapter ends as unscored, not the worker
         # Not its words: they may quote what was sent.
         return Outcome(failed=CallFailed(Failure.BAD_ANSWER, f"The answer could not be read ({type(error).__name__})."))
-
-
-def _reached(connection: Connection) -> Connection:
-    """The connection; the local model is started when it does not run."""
-    if connection.kind is not Kind.LOCAL:
-        return connection
-    try:
-        serving = local_model.serving()
-    except local_model.Unavailable as error:
-        raise NotThere(Failure.UNREACHABLE, str(error)) from None
-    url = f"http://127.0.0.1:{serving.port}/v1"
-    return replace(connection, base_url=url, api_key=Secret(serving.key), own_port=serving.port)
 
 
 def cost_of(call: Call, completion: Completion) -> Decimal | None:
@@ -127,12 +111,3 @@ def lines_of(run: EvaluationRun) -> dict[str, Line]:
     if run.judge is not None:
         found["judge"] = line_of(run.judge, run.judge_settings)
     return found
-
-
-def _key(row: ModelConnection) -> Secret:
-    if row.key is None:
-        return Secret("")
-    try:
-        return Secret(unseal(bytes(row.key), row.place))
-    except Unsealable as error:
-        raise CallFailed(Failure.BAD_KEY, f"{error} Give the connection {row} its key again.") from None

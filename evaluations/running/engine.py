@@ -5,11 +5,7 @@ the calls on their way: their cells are due again when the lease has run out.
 """
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-
-from django.db import connection
 
 from evaluations.actions.runs import pause_run
 from evaluations.models import EvaluationRun
@@ -20,6 +16,7 @@ from evaluations.running.settling import release, score_waiting, serve, settle
 from evaluations.running.stopping import is_stopping
 from evaluations.running.taking import take
 from events.fence import is_fenced
+from promptforge.lib.only_one import only_one
 
 THREADS = 200
 TURN = 20.0  # seconds after which a worker begins nothing more, so that other tasks get their turn
@@ -111,21 +108,9 @@ class Engine:
 
 
 def work(longest: float = TURN, only: int | None = None) -> bool:
-    """Work on what is due, unless another worker does; returns whether the turn ended with work left."""
-    with _only_one() as mine:
+    """Work on what is due, unless another worker does; returns whether the turn ended with work left.
+
+    One loop fills every connection's room, and the other workers stay free for what else there is to do.
+    """
+    with only_one(_LOCK) as mine:
         return mine and Engine(only).work(longest)
-
-
-@contextmanager
-def _only_one() -> Iterator[bool]:
-    """The right to work, which ends with the session of whoever has it: one loop fills every connection's room, and the
-    other workers stay free for what else there is to do."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
-        mine = bool(cursor.fetchone()[0])
-    try:
-        yield mine
-    finally:
-        if mine:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])

@@ -32,11 +32,11 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
         """Fresh rows, held against other writers of the same prompt until the transaction ends."""
         return self.select_for_update(no_key=True, of=("self",))
 
-    def visible_to(self, principal: Principal) -> "PromptQuerySet":
-        """The prompts of the principal's project that it may read."""
+    def visible_to(self, principal: Principal, scope: Scope = Scope.PROMPTS_READ) -> "PromptQuerySet":
+        """The prompts of the principal's project that it may read; `scope` is what a key needs for what it reads."""
         prompts = self.filter(project=principal.project)
         if principal.key is not None:
-            if Scope.PROMPTS_READ not in principal.key.scopes:
+            if scope not in principal.key.scopes:
                 return prompts.none()
             return prompts.filter(pattern_condition(principal.key.prompts)) if principal.key.prompts else prompts
         if holds(principal.user, Permission.READ, principal.project):

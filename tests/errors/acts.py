@@ -6,10 +6,9 @@ What it answers is the answer of a door, or the DomainError that reached the cal
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
-from functools import cache, partial
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -21,9 +20,6 @@ from django.utils import timezone
 from accounts.models import ApiKey, Membership, Project, User, WriteBucket
 from accounts.policies import Principal
 from delivery.api import views
-from evaluations.actions.connections import set_budget
-from evaluations.actions.runs import cancel_run, label_answer, pause_run, resume_run, start_run
-from evaluations.models import EvaluationRule, ModelConnection, SetRevision
 from evaluations.scoring import read_criteria
 from promptforge.lib.ids import encode
 from promptforge.lib.json import canonical_json
@@ -36,46 +32,30 @@ from prompts.actions.prompts import change_prompt
 from prompts.actions.releases import promote
 from prompts.actions.reviews import review as decide
 from prompts.actions.versions import create_prompt, save_version
-from prompts.models import Channel, Promotion, Prompt, PromptVersion, Release
+from prompts.models import Channel, Promotion, PromptVersion, Release
 from prompts.reading import find_version
 from prompts.shapes import digest_text
 from tests.api.conftest import Caller, release
 from tests.api.people import BACKEND, person, signed_in
-from tests.evaluations.rows import add_case, answer, fill, finish, new_connection, new_run, new_set, revise
+from tests.errors.evaluation_acts import (
+    GREETS,
+    budget_used_up,
+    ended_run,
+    evaluated_long_ago,
+    going_run,
+    labelled,
+    starting,
+    stuck_run,
+)
+from tests.errors.scene import GREETING, Act, Arranged, Scene
 from tests.guards.attacks import apply, open_promotion, review
-from tests.personas import Team
 from tests.races.conftest import process
 
-GREETING = "support/greeting"
 FETCH = f"prompts/{GREETING}"
 PROMOTE = {"kind": "promote", "prompt": GREETING, "version": 2}
 ROLLBACK = {"kind": "rollback", "prompt": GREETING, "reason": "Worse"}
 NEW = {"name": "new", "content": "Hello"}
 WEBHOOK = {"url": "https://93.184.215.14/", "events": ["*"]}
-
-
-@dataclass(eq=False)
-class Scene:
-    """The shop, and its keys by what they may."""
-
-    team: Team
-    keys: dict[str, str | None]
-
-    @cache  # noqa: B019  a scene lasts as long as its test
-    def caller(self, key: str = "all") -> Caller:
-        return Caller(self.keys[key])
-
-    @property
-    def greeting(self) -> Prompt:
-        return Prompt.objects.get(project=self.team.project, name=GREETING)
-
-    @property
-    def guarded(self) -> Channel:
-        return Channel.objects.get(project=self.team.project, name="guarded")
-
-
-type Act = Callable[[], Any]
-type Arranged = Callable[[Scene], AbstractContextManager[Act]]
 
 
 def send(method: str, path: str, body: Any = None, key: str = "all", **headers: str) -> Arranged:
@@ -243,21 +223,6 @@ def ask_for_changes(scene: Scene, promotion: Promotion) -> None:
     decide(by=scene.team.ben, promotion=promotion, decision="request_changes", body="No.", diff_digest=digest)
 
 
-def evaluated_long_ago(scene: Scene, promotion: Promotion) -> None:
-    team, prompt = scene.team, promotion.prompt
-    core, connection = new_set(team, prompt), new_connection(team)
-    EvaluationRule.objects.create(
-        channel=promotion.channel, set=core, connection=connection, margin=0.1, created_by=team.cleo.user
-    )
-    run = new_run(team, core, prompt, candidate=promotion.version, baseline=None, connection=connection)
-    fill(run)
-    finish(run, delta=None)
-    with connections["owner"].cursor() as owner:
-        owner.execute("ALTER TABLE evaluations_evaluationrun DISABLE TRIGGER run_update")
-        owner.execute("UPDATE evaluations_evaluationrun SET finished_at = finished_at - interval '2 days'")
-        owner.execute("ALTER TABLE evaluations_evaluationrun ENABLE ALWAYS TRIGGER run_update")
-
-
 def protect(scene: Scene, promotion: Promotion) -> None:
     change_policy(by=scene.team.cleo, channel=promotion.channel, fields={"required_approvals": 1})
 
@@ -302,13 +267,6 @@ def duplicate_promotion(scene: Scene) -> Iterator[Act]:
 def stale_diff(scene: Scene) -> Iterator[Act]:
     promotion = open_promotion(scene.team, scene.team.prompt("seen"), 1, channel=scene.guarded)
     yield refusing(lambda: review(promotion, scene.team.ben, diff_digest=b"what an older one showed"))
-
-
-@contextmanager
-def budget_used_up(scene: Scene) -> Iterator[Act]:
-    set_budget(by=scene.team.farah, calls_per_day=0, usd_per_day=None)
-    made = json.loads(scene.caller().post("model-connections", {"name": "m", "kind": "openai", "model": "m"}).content)
-    yield lambda: scene.caller().send("POST", f"model-connections/{made['id']}/test")
 
 
 @contextmanager
@@ -420,56 +378,6 @@ def storage_full(scene: Scene) -> Iterator[Act]:
 
 
 # --- The table -------------------------------------------------------------------------------------------------------
-# --- Evaluation runs -------------------------------------------------------------------------------------------------
-HELLO = {"type": "contains", "value": "Hello"}
-GREETS = {"type": "llm-rubric", "value": "It greets", "name": "greets"}
-
-
-def starting(scene: Scene, name: str, *, criteria: list[Any] | None = None, cases: int = 1, **case: Any) -> Act:
-    """Starts a run of the greeting's newest version over a set of its own."""
-    team, prompt = scene.team, Prompt.objects.get(name=GREETING)
-    owner = new_set(team, prompt, cases=0, name=name)
-    revision = revise(
-        team, owner, *(f"one of {name}" for _ in range(cases)), criteria=canonical_json(criteria or [HELLO])
-    )
-    if case:
-        with transaction.atomic():
-            number = revision.number + 1
-            SetRevision.objects.create(set=owner, number=number, author=team.ada.user, criteria=revision.criteria)
-            add_case(owner, number, key="another", **case)
-    row = new_connection(team, name=name)
-    return partial(
-        start_run, by=team.ada, candidate=find_version(prompt, None), baseline=None, owner=owner, connection=row
-    )
-
-
-@contextmanager
-def ended_run(scene: Scene) -> Iterator[Act]:
-    run = starting(scene, "ended")()
-    cancel_run(by=scene.team.ada, run=run)
-    yield partial(cancel_run, by=scene.team.ada, run=run)
-
-
-@contextmanager
-def going_run(scene: Scene) -> Iterator[Act]:
-    yield partial(resume_run, by=scene.team.ada, run=starting(scene, "going")())
-
-
-@contextmanager
-def stuck_run(scene: Scene) -> Iterator[Act]:
-    run = starting(scene, "stuck")()
-    pause_run(run.pk, "The key was revoked.")
-    ModelConnection.objects.filter(pk=run.connection_id).update(model="another")
-    yield partial(resume_run, by=scene.team.ada, run=run)
-
-
-@contextmanager
-def labelled(scene: Scene) -> Iterator[Act]:
-    run = starting(scene, "labelled", criteria=[HELLO, GREETS])()
-    cell = answer(run.cells.select_related("case", "run").first())
-    say = partial(label_answer, by=scene.team.ada, cell=cell, criterion="greets")
-    say(passed=True)
-    yield partial(say, passed=False)
 
 
 ACTS: dict[str, Arranged] = {

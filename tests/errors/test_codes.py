@@ -10,7 +10,8 @@ from promptforge.lib.errors import CODES, DomainError
 from promptforge.lib.refusals import CODE_OF_CONSTRAINT
 from tests.api.conftest import problem_of
 from tests.authorization.world import everything
-from tests.errors.acts import ACTS, LACKS, Act, Scene
+from tests.errors.acts import ACTS, LACKS
+from tests.errors.scene import Act, Scene
 from tests.personas import Team
 from tests.plugin import ROOT
 

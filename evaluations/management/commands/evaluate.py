@@ -14,7 +14,7 @@ from evaluations.estimating import estimate_run
 from evaluations.formats.results import write_comment, write_junit
 from evaluations.models import EvaluationRun, ModelConnection
 from evaluations.reporting import report_of
-from evaluations.run_reading import find_connection, find_run, find_set_named, parts_of, progress_of
+from evaluations.run_reading import find_connection_named, find_run, find_set_named, parts_of, progress_of
 from evaluations.run_shapes import run_shape
 from evaluations.running.engine import work
 from promptforge.lib.errors import DomainError
@@ -53,7 +53,7 @@ class Command(ProjectCommand):
             "baseline": baseline,
             "owner": find_set_named(person, options["owner"]),
             "connection": self._connection(person, options["connection"]),
-            "judge": find_connection(person, options["judge"]) if options["judge"] else None,
+            "judge": find_connection_named(person, options["judge"]) if options["judge"] else None,
             "margin": options["margin"],
             "repeats": options["repeats"],
         }
@@ -71,7 +71,7 @@ class Command(ProjectCommand):
 
     def _connection(self, person: Principal, name: str | None) -> ModelConnection:
         if name is not None:
-            return find_connection(person, name)
+            return find_connection_named(person, name)
         standing = list(ModelConnection.objects.standing().filter(project=person.project)[:2])
         if len(standing) != 1:
             raise DomainError("not_found", "Name the model connection with --connection.")
