@@ -17,7 +17,7 @@ from tests.api.conftest import Caller, body_of, problem_of, written
 from tests.api.people import events_of, last_event, person, refused
 from tests.api.test_schema import fits
 from tests.evaluations.rows import new_run
-from tests.evaluations.test_formats import EXAMPLES
+from tests.evaluations.test_promptfoo import EXAMPLES
 from tests.personas import Team
 
 KIND = {"type": "contains", "value": "refund"}

@@ -18,7 +18,7 @@ from evaluations.actions.connections import (
     remove_connection,
     set_budget,
 )
-from evaluations.connecting import opened
+from evaluations.connecting import key_of, opened
 from evaluations.models import Budget, DaySpending, ModelConnection
 from evaluations.providers import CallFailed, Failure
 from events.models import Event
@@ -60,7 +60,7 @@ def refused(act: Callable[[], Any], field: str, says: str) -> None:
 
 # --- What it says ----------------------------------------------------------------------------------------------------
 def test_a_connection_is_made_called_and_removed(team: Team, made: ModelConnection, provider: Provider) -> None:
-    line = opened(made, parameters={"max_tokens": 9})
+    line = opened(made, parameters={"max_tokens": 9}, timeout=5)
     assert (line.model, line.api_key.reveal(), dict(line.parameters)) == (
         "stub-1",
         KEY,
@@ -153,7 +153,7 @@ def test_a_key_does_not_follow_to_another_address(
     elsewhere = {"base_url": "http://127.0.0.1:9/v1"}
     refused(lambda: change_connection(by=team.farah, connection=made, fields=elsewhere), "api_key", "address before")
     moved = change_connection(by=team.farah, connection=made, fields=elsewhere | {"api_key": "sk-another"})
-    assert opened(moved).api_key.reveal() == "sk-another"
+    assert key_of(moved).reveal() == "sk-another"
     assert kinds(team)[1:] == ["connection.changed", "connection.rotated"]
 
 
@@ -163,8 +163,8 @@ def test_a_sealed_key_is_of_use_in_its_own_row_alone(team: Team, made: ModelConn
     )
     ModelConnection.objects.filter(pk=thief.pk).update(key=bytes(made.key or b""))
     thief.refresh_from_db()
-    with pytest.raises(CallFailed, match="Set the connection's key anew") as unreadable:
-        opened(thief)
+    with pytest.raises(CallFailed, match="Give the connection thief its key again") as unreadable:
+        key_of(thief)
     assert unreadable.value.kind is Failure.BAD_KEY
 
 
@@ -174,13 +174,13 @@ def test_keys_are_read_after_the_ring_has_turned(
     ring = dict(keyring.keyring())
     newer = keyring.Key("k9", b"x" * 40)
     monkeypatch.setattr(keyring, "keyring", lambda: ring | {"secrets": (newer, *ring["secrets"])})
-    assert opened(made).api_key.reveal() == KEY
+    assert key_of(made).reveal() == KEY
     change_connection(by=team.farah, connection=made, fields={"api_key": KEY})
     made.refresh_from_db()
     assert bytes(made.key or b"").startswith(b"k9.")
     monkeypatch.setattr(keyring, "keyring", lambda: ring)
     with pytest.raises(CallFailed):
-        opened(made)
+        key_of(made)
 
 
 def test_the_key_stands_nowhere(
