@@ -22,7 +22,7 @@ from psycopg import sql
 
 from promptforge.lib import database, guards
 from promptforge.lib.cluster import ADMIN, Cluster
-from tests.personas import Team, make_team
+from tests.personas import Team, find_team, make_team
 from tests.plugin import ROOT
 
 FORBIDDEN_FIXTURES = {
@@ -32,6 +32,7 @@ FORBIDDEN_FIXTURES = {
     "django_db_serialized_rollback",
     "live_server",
 }
+TEAMS = {"careful_team": "team", "team": "solo"}  # tests that ask for both mean the careful one
 _counter = itertools.count()
 
 
@@ -127,12 +128,32 @@ def template(server: None, django_db_blocker: Any) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def peopled(template: str, django_db_blocker: Any) -> Iterator[dict[str, str]]:
+    """By the fixture that asks for it, a database with its team: making one takes three times as long as a copy."""
+    names = {asked: f"{asked}_{os.getpid()}" for asked in TEAMS}
+    with administer() as admin:
+        for asked, name in names.items():
+            copy_database(admin, name, template)
+            _point_at(name)
+            with django_db_blocker.unblock():
+                make_team("shop", preset=TEAMS[asked])
+                for alias in connections:
+                    connections[alias].close()
+        yield names
+        for name in names.values():
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
 @pytest.fixture
-def committed_db(template: str, django_db_blocker: Any) -> Iterator[str]:
+def committed_db(
+    request: pytest.FixtureRequest, template: str, peopled: dict[str, str], django_db_blocker: Any
+) -> Iterator[str]:
     """A database of the test's own; its name is the value. `connections["owner"]` is who owns the tables."""
     name = f"test_{os.getpid()}_{next(_counter)}"
+    asked = next((each for each in TEAMS if each in request.fixturenames), None)
     with administer() as admin:
-        copy_database(admin, name, template)
+        copy_database(admin, name, peopled[asked] if asked else template)
         _point_at(name)
         _sabotage(name)
         with django_db_blocker.unblock():
@@ -158,10 +179,10 @@ def owner_url_of(name: str) -> str:
 @pytest.fixture
 def team(committed_db: str) -> Team:
     """The standing personas in the project `shop`, whose `stable` takes direct releases (preset solo)."""
-    return make_team("shop", preset="solo")
+    return find_team("shop")
 
 
 @pytest.fixture
 def careful_team(committed_db: str) -> Team:
     """The same people in a project whose `stable` is protected (preset team)."""
-    return make_team("shop", preset="team")
+    return find_team("shop")

@@ -75,15 +75,20 @@ class Team:
 def make_team(name: str, preset: str) -> Team:
     emil = create_user(email=f"emil@{name}.example", name="Emil")
     project = create_project(name=name, preset=preset, creator=emil)
-    people = {"emil": Principal(emil, project)}
     for person, roles in ROLES.items():
         user = create_user(email=f"{person}@{name}.example", name=person.capitalize())
         set_roles(project=project, user=user, roles=roles, by=None)
-        people[person] = Principal(user, project)
-    outsider = create_user(email=f"oda@{name}.example", name="Oda")
+    create_user(email=f"oda@{name}.example", name="Oda")
+    return find_team(name)
+
+
+def find_team(name: str) -> Team:
+    """A team that was made."""
+    project = Project.objects.get(name=name)
+    users = {user.email.partition("@")[0]: user for user in User.objects.filter(email__endswith=f"@{name}.example")}
     return Team(
         project=project,
         stable=Channel.objects.select_related("policy").get(project=project, name="stable"),
-        outsider=outsider,
-        **people,
+        outsider=users.pop("oda"),
+        **{person: Principal(user, project) for person, user in users.items()},
     )
