@@ -56,6 +56,15 @@ def test_a_set_is_edited_by_who_may_edit(team: Team, core: EvaluationSet, who: s
         revise(team, core, author=getattr(person, "user", person))
 
 
+def test_a_first_revision_too_takes_the_right_and_is_followed(team: Team, prompt: Prompt) -> None:
+    bare = EvaluationSet.objects.create(project=team.project, prompt=prompt, name="bare")
+    with refused("set_revision_right"):
+        SetRevision.objects.create(set=bare, number=1, author=team.noor.user)
+    SetRevision.objects.create(set=bare, number=1, author=team.ada.user)
+    bare.refresh_from_db()
+    held(bare.revision, 1, "a set follows its newest revision")
+
+
 def test_a_case_enters_with_its_revision_alone(team: Team, core: EvaluationSet) -> None:
     with refused("case_of_new_revision"):
         add_case(core, 1, key="smuggled")

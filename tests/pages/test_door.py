@@ -10,29 +10,23 @@ from accounts.models import Membership
 from promptforge.pages import urlpatterns
 from tests.conftest import _point_at
 from tests.pages.conftest import Demo, Visit, accessible, signed_in
-from tests.pages.listed import PAGES, Shown
+from tests.pages.listed import PAGES
 
 OF_A_PROJECT = [shown for shown in PAGES if not isinstance(shown.path, str) or shown.path.startswith("/p/")]
 
 
-@pytest.mark.parametrize(
-    "shown",
-    [
-        pytest.param(each, id=each.name, marks=[pytest.mark.full] if "-" in each.name or "run" in each.name else [])
-        for each in OF_A_PROJECT
-    ],
-)
-def test_nobody_sees_it_who_is_not_a_member(demo: Demo, shown: Shown) -> None:
-    path = shown.address(demo)
-    answer = Client().get(path)
-    assert answer.status_code == 302
-    assert "next=" in answer["Location"]
+def test_nobody_sees_it_who_is_not_a_member(demo: Demo) -> None:
+    paths = [shown.address(demo) for shown in OF_A_PROJECT]
     Membership.objects.filter(user=demo.people["noor"]).delete()
     stranger = signed_in(demo.people["noor"])
-    foreign, absent = stranger.get(path), stranger.get(path.replace("/p/demo/", "/p/none/"))
-    assert foreign.status_code == absent.status_code == 404
-    blotted = [re.sub(rb"<code>\w+</code>", b"", answer.content) for answer in (foreign, absent)]
-    assert blotted[0] == blotted[1]
+    for path in paths:
+        answer = Client().get(path)
+        assert answer.status_code == 302, path
+        assert "next=" in answer["Location"]
+        foreign, absent = stranger.get(path), stranger.get(path.replace("/p/demo/", "/p/none/"))
+        assert foreign.status_code == absent.status_code == 404, path
+        blotted = [re.sub(rb"<code>\w+</code>", b"", answer.content) for answer in (foreign, absent)]
+        assert blotted[0] == blotted[1], path
 
 
 def test_every_page_of_a_project_is_listed() -> None:
