@@ -30,8 +30,8 @@ from tests.guards.attacks import (
     run,
     tell,
 )
-from tests.guards.test_heads_and_ledger import LONG_REASON, give
-from tests.guards.test_policies_and_promotions import dismiss
+from tests.guards.moving import LONG_REASON, give
+from tests.guards.promoting import dismiss
 from tests.personas import Team
 
 ISOLATIONS = ["REPEATABLE READ", "SERIALIZABLE"]
