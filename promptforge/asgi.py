@@ -17,11 +17,15 @@ from promptforge.lib import metrics
 from promptforge.lib.answers import Header, refusal_answer
 from promptforge.lib.errors import DomainError
 from promptforge.lib.request_ids import request_id
+from promptforge.lib.turns import Turns
 
 # Django runs each request in a thread of its own, with a database connection of its own: without a bound, two hundred
 # requests at once would ask PostgreSQL for two hundred connections, and most would fail. So the rest wait their turn,
-# and those who would wait too long are told so at once.
+# and those who would wait too long are told so at once. Two that compute keep a process busy: more would only share its
+# one core, and the lane with them. Whoever takes longer than most waits for something else, and another may begin.
+QUICK = 2
 AT_ONCE = 8
+SLOW = 0.25  # seconds
 RESERVED = 1  # one more for what must get through when everything is taken: a rollback, a sign-in
 MOST_WAITING = 64
 # Seconds after which a thread that computes lets the others go on. While Django's threads do, each step of the lane
@@ -44,9 +48,9 @@ lane = import_string("delivery.serving.lane.Lane")()  # its models can be import
 # What was imported stays: the collector need not look through it again and again.
 gc.collect()
 gc.freeze()
-_turns = asyncio.Semaphore(AT_ONCE)
-_reserved = asyncio.Semaphore(RESERVED)
-_waiting = _in_django = 0
+_turns = Turns(quick=QUICK, at_once=AT_ONCE, slow=SLOW, most_waiting=MOST_WAITING)
+_reserved = Turns(quick=RESERVED, at_once=RESERVED, slow=SLOW, most_waiting=MOST_WAITING)
+_in_django = 0
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -71,33 +75,25 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 async def _in_turn(scope: Any, body: bytes, receive: Any, send: Any) -> None:
     """Let at most `AT_ONCE` requests of this process into Django; `MOST_WAITING` more wait in order."""
-    global _waiting, _in_django  # noqa: PLW0603  one queue a process
+    global _in_django  # noqa: PLW0603  one queue a process
     turns = _turns
-    if _turns.locked():
-        if _must_get_through(scope, body) and not _reserved.locked():
-            turns = _reserved
-        elif _waiting >= MOST_WAITING:
-            metrics.SHED.inc()
-            sentence = "Too many requests at once. Nothing was written; wait a second and send it again."
-            await _refuse(scope, send, DomainError("unavailable", sentence))
-            return
-    _waiting += 1
-    metrics.WAITING.set(_waiting)
-    try:
-        await turns.acquire()
-    finally:
-        _waiting -= 1
-        metrics.WAITING.set(_waiting)
-    _in_django += 1
-    sys.setswitchinterval(_BUSY)
-    metrics.IN_FLIGHT.set(_in_django)
-    try:
-        await _django(scope, _replay(body, receive), send)
-    finally:
-        _in_django -= 1
-        sys.setswitchinterval(_BUSY if _in_django else _PATIENT)
+    if _turns.are_taken and not _reserved.are_taken and _must_get_through(scope, body):
+        turns = _reserved
+    if turns.is_full:
+        metrics.SHED.inc()
+        sentence = "Too many requests at once. Nothing was written; wait a second and send it again."
+        await _refuse(scope, send, DomainError("unavailable", sentence))
+        return
+    async with turns.one():
+        _in_django += 1
+        sys.setswitchinterval(_BUSY)
         metrics.IN_FLIGHT.set(_in_django)
-        turns.release()
+        try:
+            await _django(scope, _replay(body, receive), send)
+        finally:
+            _in_django -= 1
+            sys.setswitchinterval(_BUSY if _in_django else _PATIENT)
+            metrics.IN_FLIGHT.set(_in_django)
 
 
 def _must_get_through(scope: Any, body: bytes) -> bool:
