@@ -1,4 +1,4 @@
-"""What a model answers to a draft while it is written, beside the version that is live: one person's, and no evidence."""
+"""What a model answers to a draft while it is written, beside what is live: one person's, and no evidence."""
 
 import json
 from datetime import timedelta

@@ -89,10 +89,12 @@ function refresh({ page, isRefused }) {
       here.replaceWith(document.adoptNode(there));
     }
   }
-  const names = (where) => [...where.querySelectorAll("#sample-values [name=s-name]")].map((each) => each.value).join();
-  const values = document.getElementById("sample-values");
-  if (names(document) !== names(page) && !values.contains(document.activeElement)) {
-    values.replaceWith(document.adoptNode(page.getElementById("sample-values")));
+  for (const id of ["sample-values", "try-values"]) {
+    const names = (where) => [...where.getElementById(id).querySelectorAll("[name=s-name]")].map((each) => each.value).join();
+    const values = document.getElementById(id);
+    if (values && names(document) !== names(page) && !values.contains(document.activeElement)) {
+      values.replaceWith(document.adoptNode(page.getElementById(id)));
+    }
   }
   recognise(page.getElementById("editor").dataset.known);
   if (isRefused) {
