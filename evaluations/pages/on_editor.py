@@ -20,9 +20,8 @@ from evaluations.models.trials import LONGEST_WAIT
 from evaluations.pages.numbers import counted, lasting, money
 from evaluations.prices import estimate
 from evaluations.providers import DEFAULT_MAX_TOKENS, Failure
-from evaluations.run_reading import find_connection_named
 from evaluations.trying import CHANNEL, Asked, asked_of_draft, asked_of_live, live_version, own_trial
-from promptforge.lib.errors import DomainError
+from promptforge.lib.errors import DomainError, shorten, wrong
 from promptforge.lib.json import canonical_json
 from promptforge.lib.verdicts import require
 from prompts.actions.drafts import own_draft
@@ -75,15 +74,22 @@ class Tried:
 
 
 def trial_part(
-    principal: Principal, prompt: Prompt, seen: lint.Seen, values: Mapping[str, str], chosen: str
+    principal: Principal,
+    prompt: Prompt,
+    seen: lint.Seen,
+    live: PromptVersion | None,
+    values: Mapping[str, str],
+    chosen: str,
 ) -> dict[str, Any]:
-    """The part of the page and what it needs. `chosen` names a connection, or is empty."""
+    """The part of the page and what it needs. `live` is what is live in stable; `chosen` names a connection, or not."""
     connections = list(ModelConnection.objects.standing().filter(project=prompt.project_id).order_by("name"))
-    live, trial = live_version(prompt), own_trial(principal, prompt)
+    trial = own_trial(principal, prompt)
     asked = {TrialAnswer.Side.DRAFT.value: asked_of_draft(seen.content, seen.variables, values)}
     if live is not None:
         asked[TrialAnswer.Side.LIVE.value] = asked_of_live(live, values)
-    connection = _chosen(connections, chosen, _last_used(principal))
+    if not chosen and len(connections) > 1:
+        chosen = _last_used(principal)
+    connection = next((each for each in connections if each.name == chosen), next(iter(connections), None))
     tried = None if trial is None else _tried(trial, live)
     return {
         "template": "evaluations/try_it.html",
@@ -119,10 +125,16 @@ class TryPage(EditPage):
             content=seen.content,
             variables=seen.variables,
             values=values_of(request.POST),
-            connection=find_connection_named(self.principal, request.POST.get("connection", "")),
+            connection=self._connection(request.POST.get("connection", "")),
         )
         kept["Location"] += "#try"
         return kept
+
+    def _connection(self, name: str) -> ModelConnection:
+        found = ModelConnection.objects.standing().filter(project=self.principal.project, name=name).first()
+        if found is None:  # removed since the page was drawn; what is absent would take the editor away
+            raise wrong("connection", f"No model is connected as {shorten(name)} any more. Choose another one.")
+        return found
 
 
 class TrialPage(ProjectPage):
@@ -208,13 +220,6 @@ def _per_thousand(trial: Trial) -> str:
 def _last_used(principal: Principal) -> str:
     trials = Trial.objects.filter(draft__user=principal.user, connection__project=principal.project)
     return trials.order_by("-pk").values_list("connection__name", flat=True).first() or ""
-
-
-def _chosen(connections: list[ModelConnection], *names: str) -> ModelConnection | None:
-    """The connection by the first of the names that one has, else the first one."""
-    by_name = {each.name: each for each in connections}
-    found = next((by_name[name] for name in names if name in by_name), None)
-    return found or (connections[0] if connections else None)
 
 
 def _names(live: PromptVersion | None) -> list[str]:

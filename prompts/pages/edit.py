@@ -107,7 +107,7 @@ class EditPage(Editor):
                 "others": [each.user for each in others],
                 "samples": samples,
                 "sample": sample,
-                "trial": self._trial(prompt, work["seen"], values),
+                "trial": self._trial(prompt, work["seen"], live, values),
                 **work,
             },
             part="work",
@@ -167,10 +167,13 @@ class EditPage(Editor):
             return self.done(then, f"Nothing was saved: version {number} holds exactly this.")
         return self.done(then, f"Version {number} is saved.", "Customers get it only after a promotion.")
 
-    def _trial(self, prompt: Prompt, seen: lint.Seen, values: Mapping[str, str]) -> dict[str, Any]:
+    def _trial(
+        self, prompt: Prompt, seen: lint.Seen, live: PromptVersion | None, values: Mapping[str, str]
+    ) -> dict[str, Any]:
         """What the app above shows of a model that is asked with the draft."""
         chosen = (self.typed or self.request.GET).get("connection", "")
-        part: dict[str, Any] = import_string(settings.EDITOR_TRIAL_PART)(self.principal, prompt, seen, values, chosen)
+        draw = import_string(settings.EDITOR_TRIAL_PART)
+        part: dict[str, Any] = draw(self.principal, prompt, seen, live, values, chosen)
         return part
 
     def _prompt(self, name: str) -> Prompt:

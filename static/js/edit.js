@@ -89,11 +89,12 @@ function refresh({ page, isRefused }) {
       here.replaceWith(document.adoptNode(there));
     }
   }
+  const names = (values) => [...values.querySelectorAll("[name=s-name]")].map((each) => each.value).join();
   for (const id of ["sample-values", "try-values"]) {
-    const names = (where) => [...where.getElementById(id).querySelectorAll("[name=s-name]")].map((each) => each.value).join();
-    const values = document.getElementById(id);
-    if (values && names(document) !== names(page) && !values.contains(document.activeElement)) {
-      values.replaceWith(document.adoptNode(page.getElementById(id)));
+    const here = document.getElementById(id);
+    const there = page.getElementById(id);
+    if (here && there && names(here) !== names(there) && !here.contains(document.activeElement)) {
+      here.replaceWith(document.adoptNode(there));
     }
   }
   recognise(page.getElementById("editor").dataset.known);
@@ -151,10 +152,10 @@ async function ask(button) {
   const before = document.getElementById("seen").value;
   const answer = await send(button.value, button.formAction);
   if (!answer) return;
+  const fresh = document.adoptNode(answer.page.getElementById("try"));
   // What was refused may be the asking alone: then the draft is kept, and the page knows of it by another moment.
   const isKept = answer.page.getElementById("seen").value !== before;
   refresh({ page: answer.page, isRefused: answer.isRefused && !isKept });
-  const fresh = document.adoptNode(answer.page.getElementById("try"));
   const hadFocus = document.getElementById("try").contains(document.activeElement);
   document.getElementById("try").replaceWith(fresh);
   window.htmx.process(fresh);

@@ -12,11 +12,12 @@ from playwright.sync_api import Page, expect
 
 from evaluations.models import DaySpending, Trial, TrialAnswer
 from evaluations.running.engine import work
-from prompts.models import Draft, Head, Prompt, SampleValues
+from prompts.actions.versions import create_prompt
+from prompts.models import Draft, SampleValues
 from tests.evaluations.stub_provider import Provider
 from tests.pages.conftest import Demo, Visit, accessible, fits, signed_in
 from tests.pages.evaluated import asking, connected
-from tests.pages.test_edit import GREETING, form_of, newest, written
+from tests.pages.test_edit import GREETING, form_of, written
 from tests.pages.test_prompt import stepped_to
 
 TRY, TRIED = "/p/demo/try/support/greeting/", "/p/demo/tried/support/greeting/"
@@ -42,6 +43,7 @@ def announced(page: Page, text: str) -> None:
 def test_by_keyboard_from_a_draft_to_both_answers(visit: Visit, demo: Demo, provider: Provider) -> None:
     connected(demo, provider)
     page = visit("ada", GREETING)
+    expect(page.locator(".cm-content")).to_be_visible()
     written(page).fill("A draft for {{ customer_name }}")
     page.get_by_label("customer_name, sample value").fill("Ada")
     expect(page.locator("#kept")).to_have_text(re.compile(r"Draft saved \d\d"))
@@ -76,6 +78,7 @@ def test_by_keyboard_from_a_draft_to_both_answers(visit: Visit, demo: Demo, prov
 def test_a_refused_try_says_why_keeps_the_draft_and_one_can_go_on(visit: Visit, demo: Demo, provider: Provider) -> None:
     connected(demo, provider)
     page = visit("ada", GREETING)
+    expect(page.locator(".cm-content")).to_be_visible()
     written(page).fill("A draft for {{ customer_name }}")
     page.locator("#try-button").click()
     expect(page.locator("#try-notes .is-failed")).to_contain_text("customer_name")
@@ -112,11 +115,11 @@ def test_what_the_card_says(demo: Demo, provider: Provider) -> None:
     ada, emil = signed_in(demo.people["ada"]), signed_in(demo.people["emil"])
     assert "No model can be asked yet: an administrator" in said(ada, GREETING)
     row = connected(demo, provider)
-    assert "customer_name, opening_hours have no value that fits: give one first." in said(ada, GREETING)
-    sent: dict[str, Any] = form_of(ada, GREETING) | {"act": "try", "connection": "small-chat"}
+    assert "customer_name has no value that fits: give one first." in said(ada, GREETING)
+    sent: dict[str, Any] = form_of(ada, GREETING) | {"act": "try", "connection": "small-chat", "sample": "First sample"}
     sent |= {"s-name": ["customer_name", "opening_hours"], "s-value": ["Ada", "8 to 18"]}
     sent |= {"text": ["A draft for {{customer_name}}"]}
-    assert ada.post(TRY, sent | {"connection": "nobody"}).status_code == 404
+    assert ada.post(TRY, sent | {"connection": "nobody"}).status_code == 400
     sent["seen"] = form_of(ada, GREETING)["seen"]
     answer = ada.post(TRY, sent)
     assert (answer.status_code, answer["Location"]) == (
@@ -161,9 +164,6 @@ def test_what_the_card_says(demo: Demo, provider: Provider) -> None:
     assert "2 answers; what they cost is told with them" in said(ada, GREETING)
     assert DaySpending.objects.get().calls == 4
     # Where nothing is live, the draft is asked alone.
-    prompt = Prompt.objects.exclude(pk__in=Head.objects.filter(channel__name="stable").values("prompt")).filter(
-        project=demo.project, archived_at=None
-    ).first()  # fmt: skip
-    assert prompt is not None
-    assert "so the draft alone is asked" in said(ada, f"/p/demo/edit/{prompt.name}/")
-    assert newest().number == form_of(ada, GREETING)["base"]
+    create_prompt(by=demo.principal("ada"), name="test/first", content="Hi")
+    assert "so the draft alone is asked" in said(ada, "/p/demo/edit/test/first/")
+    assert "1 sample, 1 answer;" in said(ada, "/p/demo/edit/test/first/")
