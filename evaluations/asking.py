@@ -19,11 +19,15 @@ class Asker:
         self._template = templating.Template(version.served_content, version.variable_list)
 
     def messages(self, case: Case) -> list[Message]:
-        """What is sent for a case. A text prompt is what the user says; a chat is sent as it stands."""
-        content = self._template.render(case.variable_values, case.placeholder_messages).content
-        if isinstance(content, str):
-            return [{"role": "user", "content": content}]
-        return [{"role": message["role"], "content": message["content"]} for message in content]
+        """What is sent for a case."""
+        return messages_of(self._template.render(case.variable_values, case.placeholder_messages).content)
+
+
+def messages_of(content: templating.Content) -> list[Message]:
+    """A rendered content as a model is asked it. A text prompt is what the user says; a chat is sent as it stands."""
+    if isinstance(content, str):
+        return [{"role": "user", "content": content}]
+    return [{"role": message["role"], "content": message["content"]} for message in content]
 
 
 def check_cases(versions: Iterable[PromptVersion], cases: Iterable[Case]) -> None:

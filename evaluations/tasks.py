@@ -29,12 +29,14 @@ def start_what_is_demanded() -> None:
 
 @shared_task  # type: ignore[untyped-decorator]
 def forget_old_answers() -> None:
-    """Delete from the cache what is too old to serve, and files that nobody saved into a set."""
+    """Delete from the cache what is too old to serve, files that nobody saved into a set, and tries of drafts."""
     from evaluations.actions.staging import forget_old_files
+    from evaluations.actions.trials import forget_old_trials
     from evaluations.running.caching import forget_old
 
     forget_old()
     forget_old_files()
+    forget_old_trials()
 
 
 @shared_task  # type: ignore[untyped-decorator]

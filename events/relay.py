@@ -20,10 +20,15 @@ _is_silent = False
 
 
 def follow(kind: str) -> None:
-    """Wake what follows events of this kind, from a thread of its own: nobody who commits waits for a broker."""
+    """Wake what follows events of this kind."""
+    wake_soon(*settings.EVENT_TASKS.get("*", ()), *settings.EVENT_TASKS.get(kind, ()))
+
+
+def wake_soon(*tasks: str) -> None:
+    """Wake these tasks from a thread of its own: nobody who commits waits for a broker."""
     global _publisher  # noqa: PLW0603  one thread for each process, started again after a fork
     with _lock:
-        _waiting.update(settings.EVENT_TASKS.get("*", ()), settings.EVENT_TASKS.get(kind, ()))
+        _waiting.update(tasks)
         if _publisher is None or not _publisher.is_alive():
             _publisher = threading.Thread(target=_publish, name="relay", daemon=True)
             _publisher.start()

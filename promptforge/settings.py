@@ -202,6 +202,7 @@ EVIDENCE_PAGES = {"evaluation": "evaluations.pages.on_promotions.run_address"}
 # Parts of pages that apps above draw: functions that name a template and what it needs.
 PROMOTION_MODEL_PART = "evaluations.pages.on_promotions.what_the_model_says"
 PROMPT_TESTS_PART = "evaluations.pages.on_prompts.tests"
+EDITOR_TRIAL_PART = "evaluations.pages.on_editor.trial_part"
 
 # What apps above tell in the inbox that went wrong: functions of a principal -> incidents.
 INCIDENTS = ["evaluations.incidents.drifts"]

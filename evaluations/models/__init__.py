@@ -6,6 +6,7 @@ from evaluations.models.rules import EvaluationRule, GateRefusal
 from evaluations.models.runs import Arm, CachedCall, Cell, EvaluationRun, Label
 from evaluations.models.sets import Case, EvaluationSet, SetRevision
 from evaluations.models.staged import StagedFile
+from evaluations.models.trials import Trial, TrialAnswer
 
 __all__ = [
     "Arm",
@@ -26,4 +27,6 @@ __all__ = [
     "ModelConnection",
     "SetRevision",
     "StagedFile",
+    "Trial",
+    "TrialAnswer",
 ]

@@ -5,6 +5,7 @@ from django.urls import path, re_path
 from evaluations.pages.connections import ModelsPage
 from evaluations.pages.drift import DriftPage
 from evaluations.pages.importing import ImportPage
+from evaluations.pages.on_editor import TrialPage, TryPage
 from evaluations.pages.rules import RulesPage
 from evaluations.pages.run import RunFile, RunPage, RunProgress
 from evaluations.pages.runs import NewRunPage, RunsPage
@@ -24,6 +25,8 @@ urlpatterns = [
     path("evaluations/runs/new/", NewRunPage.as_view(), name="new_run"),
     path("evaluations/runs/<slug:run_id>/", RunPage.as_view(), name="run"),
     path("evaluations/runs/<slug:run_id>/progress/", RunProgress.as_view(), name="run-progress"),
+    path("try/<prompt:name>/", TryPage.as_view(), name="try_draft"),
+    path("tried/<prompt:name>/", TrialPage.as_view(), name="trial"),
     re_path(
         r"^evaluations/runs/(?P<run_id>[\w-]+)/(?P<form>junit|markdown|csv|json)$", RunFile.as_view(), name="run-file"
     ),

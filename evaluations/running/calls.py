@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from evaluations import local_model
 from evaluations.connecting import NotThere, key_of, reached
@@ -38,6 +38,17 @@ class Line:
         """In seconds; the local model may have to start first."""
         starting = local_model.START_SECONDS if self.connection.kind is Kind.LOCAL else 0.0
         return SECONDS + SPARE + starting
+
+
+class Sent(Protocol):
+    """What is sent, for whichever cell or try."""
+
+    @property
+    def line(self) -> Line: ...
+    @property
+    def messages(self) -> list[Message]: ...
+    @property
+    def seed(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +96,7 @@ def line_of(row: ModelConnection, settings: str) -> Line:
     return Line(row.pk, connection, pricing)
 
 
-def perform(call: Call) -> Outcome:
+def perform(call: Sent) -> Outcome:
     """Make the call; never raises."""
     try:
         return Outcome(completion=complete(reached(call.line.connection), call.messages, call.seed))
@@ -96,7 +107,7 @@ def perform(call: Call) -> Outcome:
         return Outcome(failed=CallFailed(Failure.BAD_ANSWER, f"The answer could not be read ({type(error).__name__})."))
 
 
-def cost_of(call: Call, completion: Completion) -> Decimal | None:
+def cost_of(call: Sent, completion: Completion) -> Decimal | None:
     return cost(
         call.line.pricing,
         input_tokens=completion.input_tokens,

@@ -1,4 +1,4 @@
-"""The loop that works on runs: it takes cells, calls in threads, and writes down what came back.
+"""The loop that works on runs and tries: it takes calls, makes them in threads, and writes down what came back.
 
 Rows are the queue. Threads touch no database, and no transaction is open while a call is. Whoever dies here loses only
 the calls on their way: their cells are due again when the lease has run out.
@@ -15,6 +15,7 @@ from evaluations.running.facts import Facts, read_run
 from evaluations.running.settling import release, score_waiting, serve, settle
 from evaluations.running.stopping import is_stopping
 from evaluations.running.taking import take
+from evaluations.running.trying import TrialCall, give_up_trial, release_trial, settle_trial, take_trials
 from events.fence import is_fenced
 from promptforge.lib.only_one import only_one
 
@@ -31,6 +32,7 @@ class Engine:
     def __init__(self, only: int | None = None) -> None:
         self.only = only
         self.flying: dict[Future[Outcome], Call] = {}
+        self.trying: dict[Future[Outcome], TrialCall] = {}
         self._facts: dict[int, Facts] = {}
         self._of_cell: dict[int, Facts] = {}
         self._first: dict[tuple[int, str | None], float] = {}
@@ -43,7 +45,9 @@ class Engine:
             while True:
                 over = is_stopping() or time.monotonic() > ends
                 moved = False if over else self._begin(pool)
-                if not self.flying:
+                if self.flying and over and not is_stopping():
+                    self._begin_trials(pool)  # no person waits until a turn's last calls are back
+                if not self.flying and not self.trying:
                     if over or not moved:
                         return over
                     continue
@@ -58,11 +62,11 @@ class Engine:
         """Start what may be started; whether anything moved."""
         if is_fenced():
             return False
-        moved = False
+        moved = self._begin_trials(pool)
         for run_id in self._open_runs():
             facts = self._facts_of(run_id)
             stepped = bool(score_waiting(facts)) | advance(facts)
-            taken = take(facts, THREADS - len(self.flying))
+            taken = take(facts, THREADS - self._under_way)
             for call, completion in taken.served:
                 serve(facts, call, completion)
             for call in taken.calls:
@@ -76,9 +80,24 @@ class Engine:
             moved = moved or stepped or bool(taken.calls or taken.served)
         return moved
 
+    @property
+    def _under_way(self) -> int:
+        return len(self.flying) + len(self.trying)
+
+    def _begin_trials(self, pool: ThreadPoolExecutor) -> bool:
+        if self.only is not None or is_fenced():
+            return False
+        calls = take_trials(THREADS - self._under_way)
+        for call in calls:
+            self.trying[pool.submit(perform, call)] = call
+        return bool(calls)
+
     def _collect(self, seconds: float) -> None:
-        done, _ = wait(self.flying, timeout=seconds, return_when=FIRST_COMPLETED)
+        done, _ = wait([*self.flying, *self.trying], timeout=seconds, return_when=FIRST_COMPLETED)
         for future in done:
+            if future in self.trying:
+                settle_trial(self.trying.pop(future), future.result())
+                continue
             call = self.flying.pop(future)
             since_first = time.monotonic() - self._first[call.cell_id, call.judging]
             settle(self._of_cell[call.cell_id], call, future.result(), since_first)
@@ -87,9 +106,13 @@ class Engine:
         """Keep what comes in the next seconds; what was not begun is free at once, the rest when its lease is over."""
         idle = [future for future in self.flying if future.cancel()]
         release([self.flying.pop(future) for future in idle])
+        for future in [future for future in self.trying if future.cancel()]:
+            release_trial(self.trying.pop(future))
         ends = time.monotonic() + GRACE
-        while self.flying and (left := ends - time.monotonic()) > 0:
+        while self._under_way and (left := ends - time.monotonic()) > 0:
             self._collect(min(left, PAUSE))
+        for call in self.trying.values():
+            give_up_trial(call)
 
     def _open_runs(self) -> list[int]:
         states = [EvaluationRun.Status.QUEUED, EvaluationRun.Status.RUNNING]

@@ -24,7 +24,7 @@ from evaluations.scoring import Answer
 from promptforge.lib.json import canonical_json
 
 # For these nobody is charged. What else failed stays counted at the most that it can have cost.
-_FREE = frozenset(
+FREE = frozenset(
     {Failure.RATE_LIMITED, Failure.SERVER_ERROR, Failure.UNREACHABLE, Failure.BAD_KEY, Failure.BAD_REQUEST,
      Failure.URL_NOT_ALLOWED}
 )  # fmt: skip
@@ -130,7 +130,7 @@ def _note_judgement(facts: Facts, call: Call, cell: Cell, passed: bool | None, e
 def _failed(facts: Facts, call: Call, cell: Cell | None, outcome: Outcome, since_first: float) -> None:
     failed = outcome.failed
     assert failed is not None
-    if call.reservation is not None and failed.kind in _FREE:
+    if call.reservation is not None and failed.kind in FREE:
         spending.settle(call.reservation, Decimal(0))
     if cell is None:
         return

@@ -23,10 +23,12 @@ from evaluations.running.canaries import stored_answers
 from evaluations.running.facts import Facts, read_run
 
 _UNDER_WAY = """
-    SELECT count(*) FROM evaluations_cell c JOIN evaluations_evaluationrun r ON r.id = c.run_id
-    WHERE c.leased_until > public.promptforge_now() AND
-        (c.state = 'calling' AND r.connection_id = %(connection)s
-            OR c.state = 'answered' AND r.judge_id = %(connection)s)"""
+    SELECT (SELECT count(*) FROM evaluations_cell c JOIN evaluations_evaluationrun r ON r.id = c.run_id
+        WHERE c.leased_until > public.promptforge_now() AND
+            (c.state = 'calling' AND r.connection_id = %(connection)s
+                OR c.state = 'answered' AND r.judge_id = %(connection)s))
+    + (SELECT count(*) FROM evaluations_trialanswer a JOIN evaluations_trial t ON t.id = a.trial_id
+        WHERE a.leased_until > public.promptforge_now() AND t.connection_id = %(connection)s)"""
 # What is answered waits for its judge while `measures` says so; without, it waits for the other arm's answers.
 _DUE = {
     "answer": """
@@ -96,14 +98,20 @@ def take(facts: Facts, limit: int) -> Taken:
     return taken
 
 
-def _take_kind(kind: str, line: Line, run: EvaluationRun, facts: Facts, limit: int, taken: Taken) -> None:
-    allowed = rates.room(line.connection_id).calls
+def free_room(connection_id: int) -> int:
+    """How many calls of a connection may begin now; its row stays locked until the caller's transaction ends."""
+    allowed = rates.room(connection_id).calls
     with connection.cursor() as cursor:
-        cursor.execute(_UNDER_WAY, {"connection": line.connection_id})
+        cursor.execute(_UNDER_WAY, {"connection": connection_id})
         ((under_way,),) = cursor.fetchall()
-        room = min(limit, allowed - under_way)
-        if room <= 0:
-            return
+    return allowed - int(under_way)
+
+
+def _take_kind(kind: str, line: Line, run: EvaluationRun, facts: Facts, limit: int, taken: Taken) -> None:
+    room = min(limit, free_room(line.connection_id))
+    if room <= 0:
+        return
+    with connection.cursor() as cursor:
         cursor.execute(_DUE[kind], {"run": run.pk, "limit": room})
         ids = [row[0] for row in cursor.fetchall()]
     if not ids:

@@ -219,6 +219,9 @@ CODES: Mapping[str, Code] = {
     "stale_draft": Code(
         409, "The draft was changed in another window", "Look at both, and keep the one that should stay."
     ),
+    "trial_under_way": Code(
+        409, "The last try is still under way", "Wait until its answers are there, then try again."
+    ),
     "webhook_disabled": Code(409, "The webhook endpoint is disabled", "Set `enabled` to true, then repeat."),
     "stale_diff": Code(409, "The diff has changed", "Look at the new diff, and send its `diff_digest`."),
     "stale_head": Code(

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
+from django.utils.module_loading import import_string
 
 from accounts.pages.door import ProjectPage
 from accounts.policies import held
@@ -70,6 +72,8 @@ class Editor(ProjectPage):
 class EditPage(Editor):
     """`GET` draws the draft, or the version to begin with; every `POST` keeps the draft, then does what was asked."""
 
+    kept: Draft | None = None  # what this request kept
+
     def get(self, request: HttpRequest, name: str) -> HttpResponse:
         prompt = self._prompt(name)
         draft = own_draft(self.principal, prompt)
@@ -77,12 +81,13 @@ class EditPage(Editor):
         samples = own_samples(self.principal, prompt)
         sample = self._sample(samples)
         if self.typed:
-            typed, values = Typed.of_form(self.typed, prompt.type, Typed.of_version(begun)), _values(self.typed)
+            typed, values = Typed.of_form(self.typed, prompt.type, Typed.of_version(begun)), values_of(self.typed)
         else:
             typed = Typed.of_draft(draft) if draft else Typed.of_version(begun)
             values = next((row.given for row in samples if row.name == sample), {})
         base = _base(self.typed) or (draft.base_version.number if draft and draft.base_version else newest.number)
         hand = request.GET.get("message", "")
+        work = self.work(typed, live, values, int(hand) if hand.isdecimal() and len(hand) < 6 else None)
         others = Draft.objects.filter(prompt=prompt).exclude(user=self.principal.user).select_related("user")
         return self.show(
             "prompts/edit.html",
@@ -90,7 +95,7 @@ class EditPage(Editor):
                 "prompt": prompt,
                 "may": held(self.principal.user, self.principal.project, prompt),
                 "draft": draft,
-                "last_kept": self.typed.get("seen", "") if self.typed else _stamp(draft),
+                "last_kept": self.typed.get("seen", "") if self.typed and self.kept is None else _stamp(draft),
                 "base": base,
                 "begun": begun,
                 "next": newest.number + 1,
@@ -102,7 +107,8 @@ class EditPage(Editor):
                 "others": [each.user for each in others],
                 "samples": samples,
                 "sample": sample,
-                **self.work(typed, live, values, int(hand) if hand.isdecimal() and len(hand) < 6 else None),
+                "trial": self._trial(prompt, work["seen"], live, values),
+                **work,
             },
             part="work",
         )
@@ -123,7 +129,7 @@ class EditPage(Editor):
         before = Typed.of_draft(draft) if draft else Typed.of_version(begun)
         typed, hand = Typed.of_form(form, prompt.type, before).acted(_named(act, form))
         base = prompt.versions.filter(number=_base(form) or 0).first() or newest
-        keep_draft(
+        self.kept = keep_draft(
             by=self.principal,
             prompt=prompt,
             columns=typed.stored(),
@@ -133,9 +139,10 @@ class EditPage(Editor):
         if act == "save":
             return self._save(prompt, typed, _base(form) or 0)
         sample = plain(form.get("new-sample" if act == "sample" else "sample", ""))
-        keep_sample(by=self.principal, prompt=prompt, name=sample, values=_values(form))
+        keep_sample(by=self.principal, prompt=prompt, name=sample, values=values_of(form))
         query = QueryDict(mutable=True)
-        query.update({"sample": sample} if sample else {})
+        chosen = {"sample": sample, "connection": plain(form.get("connection", ""))}
+        query.update({name: value for name, value in chosen.items() if value})
         if hand is not None:
             query["message"] = str(hand)
         return HttpResponseRedirect(f"{here}?{query.urlencode()}" if query else here)
@@ -159,6 +166,15 @@ class EditPage(Editor):
         if not saved.created:
             return self.done(then, f"Nothing was saved: version {number} holds exactly this.")
         return self.done(then, f"Version {number} is saved.", "Customers get it only after a promotion.")
+
+    def _trial(
+        self, prompt: Prompt, seen: lint.Seen, live: PromptVersion | None, values: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """What the app above shows of a model that is asked with the draft."""
+        chosen = (self.typed or self.request.GET).get("connection", "")
+        draw = import_string(settings.EDITOR_TRIAL_PART)
+        part: dict[str, Any] = draw(self.principal, prompt, seen, live, values, chosen)
+        return part
 
     def _prompt(self, name: str) -> Prompt:
         prompt = find_prompt(self.principal, name)
@@ -199,7 +215,7 @@ class NewPromptPage(Editor):
             typed, hand = Typed.of_form(self.typed, kind).acted(_named(self.typed.get("act", ""), self.typed))
         return self.show(
             "prompts/new.html",
-            {"given": form, **self.work(typed, None, _values(self.typed) if self.typed else {}, hand)},
+            {"given": form, **self.work(typed, None, values_of(self.typed) if self.typed else {}, hand)},
             part="work",
         )
 
@@ -248,7 +264,7 @@ def _named(act: str, form: QueryDict) -> str:
     return f"declare:{plain(form.get('new-variable', '')).strip()}" if act == "declare" else act
 
 
-def _values(form: QueryDict) -> dict[str, str]:
+def values_of(form: QueryDict) -> dict[str, str]:
     return dict(zip(form.getlist("s-name"), map(plain, form.getlist("s-value")), strict=False))
 
 

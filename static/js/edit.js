@@ -4,7 +4,7 @@
 const IDLE = 1500; // ms without a key before a draft is kept
 const AGAIN = 5000; // ms until it is tried again after a failure
 const PLAIN = "plain-fields";
-const PASSIVE = ["titled", "whose", "acts", "state", "previewed", "size", "notes", "samples"]; // drawn anew while one writes
+const PASSIVE = ["titled", "whose", "acts", "state", "previewed", "size", "notes", "samples", "try-plan", "try-notes"]; // drawn anew while one writes
 const nonce = document.querySelector("script[nonce]")?.nonce ?? "";
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 
@@ -43,20 +43,20 @@ function changed() {
 }
 
 /** Send the form, one request after the other; the page that answers, or null where none came. */
-function send(act) {
-  const answer = sending.then(() => post(act));
+function send(act, address = form().action) {
+  const answer = sending.then(() => post(act, address));
   sending = answer.catch(() => null);
   return answer;
 }
 
-async function post(act) {
+async function post(act, address) {
   write();
   dirty = false;
   const body = new URLSearchParams(new FormData(form()));
   body.set("act", act);
   const keepalive = document.visibilityState === "hidden" && body.toString().length < 60_000;
   try {
-    const answer = await fetch(form().action, { method: "POST", body, keepalive, headers: { "HX-Request": "true" } });
+    const answer = await fetch(address, { method: "POST", body, keepalive, headers: { "HX-Request": "true" } });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (page.getElementById("work")) return { page, isRefused: !answer.ok };
     failed(answer.redirected ? "You are signed out. Sign in again in another window; your text is still here." : null);
@@ -89,10 +89,13 @@ function refresh({ page, isRefused }) {
       here.replaceWith(document.adoptNode(there));
     }
   }
-  const names = (where) => [...where.querySelectorAll("#sample-values [name=s-name]")].map((each) => each.value).join();
-  const values = document.getElementById("sample-values");
-  if (names(document) !== names(page) && !values.contains(document.activeElement)) {
-    values.replaceWith(document.adoptNode(page.getElementById("sample-values")));
+  const names = (values) => [...values.querySelectorAll("[name=s-name]")].map((each) => each.value).join();
+  for (const id of ["sample-values", "try-values"]) {
+    const here = document.getElementById(id);
+    const there = page.getElementById(id);
+    if (here && there && names(here) !== names(there) && !here.contains(document.activeElement)) {
+      here.replaceWith(document.adoptNode(there));
+    }
   }
   recognise(page.getElementById("editor").dataset.known);
   if (isRefused) {
@@ -121,6 +124,7 @@ document.addEventListener("submit", (event) => {
   }
   event.preventDefault();
   if (button.value === "draft") keep();
+  else if (button.hasAttribute("formaction")) ask(button);
   else change(button.value);
 });
 
@@ -140,6 +144,23 @@ async function change(act) {
   enhance();
   showTime(document.getElementById("kept").dataset.at);
   settle(act);
+}
+
+/** Have a model asked with the draft; its answers come into the same place, which htmx then asks for. */
+async function ask(button) {
+  clearTimeout(timer);
+  const before = document.getElementById("seen").value;
+  const answer = await send(button.value, button.formAction);
+  if (!answer) return;
+  const fresh = document.adoptNode(answer.page.getElementById("try"));
+  // What was refused may be the asking alone: then the draft is kept, and the page knows of it by another moment.
+  const isKept = answer.page.getElementById("seen").value !== before;
+  refresh({ page: answer.page, isRefused: answer.isRefused && !isKept });
+  const hadFocus = document.getElementById("try").contains(document.activeElement);
+  document.getElementById("try").replaceWith(fresh);
+  window.htmx.process(fresh);
+  if (hadFocus) document.getElementById("try-button").focus();
+  say(answer.isRefused ? answer.page.getElementById("refusal").textContent : "The model is asked.");
 }
 
 /** Where the focus goes after a button has changed the page, and what is said. */

@@ -45,6 +45,7 @@ _FREEZE = {"act": "freeze", "from": "2030-01-01T00:00", "to": "2030-01-02T00:00"
 _WEBHOOK = {"url": "https://93.184.215.14/", "format": "standard", "events": "release.made"}
 
 _TEXT = {"type": "text", "role": "text", "text": "Another text", "ends": "", "config": "{{}}", "message": ""}
+_VALUES = {"s-name": "customer_name", "s-value": "Ada"}
 _APPROVE = {"act": "review", "decision": "approve", "diff_digest": "{digest}"}
 _GLASS = {"act": "glass", "revision": "0", "reason": "The live answer is dangerous"}
 _RULE = {"act": "add", "channel": "{channel}", "set": "core", "connection": "gpt", "margin": "10"}
@@ -79,6 +80,13 @@ PAGES: Mapping[str, PageOf] = {
         sees=f"{EDITORS} owner",
         forms=tuple(Form(f"{EDITORS} owner", _TEXT | {"act": act, "base": "2"}) for act in ("draft", "save")),
     ),
+    # The first form of each world is taken; the draft is there then, and no worker asks.
+    "try_draft": PageOf(
+        "try/{prompt}/",
+        sees=f"{EDITORS} owner",
+        forms=(Form(f"{EDITORS} owner", _TEXT | {"act": "try", "base": "2", "connection": "gpt", **_VALUES}),),
+    ),
+    "trial": PageOf("tried/{prompt}/", sees=f"{EDITORS} owner"),
     "compare": PageOf("compare/{prompt}/?from=1&to=2"),
     "prompt": PageOf("prompts/{prompt}/", forms=(Form(RELEASERS, _PROMOTE),)),
     "history": PageOf("history/"),

@@ -46,6 +46,7 @@ from tests.errors.evaluation_acts import (
     labelled,
     starting,
     stuck_run,
+    trial_under_way,
 )
 from tests.errors.scene import GREETING, Act, Arranged, Scene
 from tests.guards.attacks import apply, open_promotion, review
@@ -459,6 +460,7 @@ ACTS: dict[str, Arranged] = {
     "run_not_resumable": stuck_run,
     "stale_base": post("versions", {"prompt": GREETING, "content": "x", "base_version": 1}),
     "stale_draft": stale_draft,
+    "trial_under_way": trial_under_way,
     "webhook_disabled": webhook_disabled,
     "stale_diff": stale_diff,
     "stale_head": post("releases", PROMOTE | {"expected_revision": 7}),

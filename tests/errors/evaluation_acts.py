@@ -3,15 +3,19 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from django.db import connections, transaction
+from django.utils import timezone
 
 from evaluations.actions.connections import set_budget
 from evaluations.actions.runs import cancel_run, label_answer, pause_run, resume_run, start_run
-from evaluations.models import EvaluationRule, ModelConnection, SetRevision
+from evaluations.actions.trials import try_draft
+from evaluations.models import EvaluationRule, ModelConnection, SetRevision, TrialAnswer
 from promptforge.lib.json import canonical_json
+from prompts.actions.drafts import keep_draft, throw_away
 from prompts.models import Promotion, Prompt
 from prompts.reading import find_version
 from tests.errors.scene import GREETING, Act, Scene
@@ -73,6 +77,28 @@ def budget_used_up(scene: Scene) -> Iterator[Act]:
     set_budget(by=scene.team.farah, calls_per_day=0, usd_per_day=None)
     made = json.loads(scene.caller().post("model-connections", {"name": "m", "kind": "openai", "model": "m"}).content)
     yield lambda: scene.caller().send("POST", f"model-connections/{made['id']}/test")
+
+
+@contextmanager
+def trial_under_way(scene: Scene) -> Iterator[Act]:
+    ada, prompt = scene.team.ada, Prompt.objects.get(name=GREETING)
+    columns = {"source": "Hi", "variables": "[]", "config": "", "message": ""}
+    draft = keep_draft(by=ada, prompt=prompt, columns=columns, base=find_version(prompt, None), seen=None)
+    values = {each["name"]: "Ada" for each in find_version(prompt, None).variable_list}
+    row = new_connection(scene.team, name="tried")
+    attempt = partial(
+        try_draft,
+        by=ada,
+        draft=draft,
+        content="Hi",
+        variables=[],
+        values={"customer_name": "Ada"} | values,
+        connection=row,
+    )
+    attempt()
+    TrialAnswer.objects.update(leased_until=timezone.now() + timedelta(minutes=1))
+    yield attempt
+    throw_away(by=ada, prompt=prompt)
 
 
 def evaluated_long_ago(scene: Scene, promotion: Promotion) -> None:

@@ -119,13 +119,13 @@ def begun(demo: Demo, provider: Provider) -> EvaluationRun:
     """A run that waits for a worker, with a provider that answers."""
     provider.behave(**_behaviour())
     emil, prompt = demo.principal("emil"), Prompt.objects.get(name="support/greeting")
-    return _start(emil, prompt, 9, 8, _greetings(emil, prompt), _connected(demo, provider), margin=0.2)
+    return _start(emil, prompt, 9, 8, _greetings(emil, prompt), connected(demo, provider), margin=0.2)
 
 
-def _connected(demo: Demo, provider: Provider) -> ModelConnection:
+def connected(demo: Demo, provider: Provider, name: str = "small-chat") -> ModelConnection:
     return create_connection(
         by=demo.principal("farah"),
-        name="small-chat",
+        name=name,
         kind="openai",
         model="stub-1",
         base_url=provider.url("openai"),
@@ -136,7 +136,7 @@ def _connected(demo: Demo, provider: Provider) -> ModelConnection:
 
 
 def _make(demo: Demo, provider: Provider) -> None:
-    emil, farah, line = demo.principal("emil"), demo.principal("farah"), _connected(demo, provider)
+    emil, farah, line = demo.principal("emil"), demo.principal("farah"), connected(demo, provider)
     stable = Channel.objects.get(project=demo.project, name="stable")
     sizes = _sizes(emil)
     advice, greeting = Prompt.objects.get(name="shop/size-advice"), Prompt.objects.get(name="support/greeting")

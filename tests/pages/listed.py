@@ -16,18 +16,21 @@ from evaluations.actions.connections import create_connection
 from evaluations.actions.rules import add_rule
 from evaluations.actions.sets import add_case, create_set, remove_case
 from evaluations.actions.staging import stage_file
-from evaluations.models import EvaluationSet
+from evaluations.actions.trials import try_draft
+from evaluations.models import EvaluationSet, Trial
+from evaluations.running.engine import work
 from events.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from promptforge.lib.ids import encode
 from prompts.actions.channels import change_policy, freeze_channel
 from prompts.actions.drafts import keep_draft, keep_sample
 from prompts.demo.loader import moment
 from prompts.models import Channel, PolicyChange, Promotion, Prompt
+from prompts.pages.lint import look_at
 from prompts.pages.typed import Typed
 from prompts.reading import find_version
 from tests.pages.conftest import Demo
 from tests.pages.drifting import asked_for_a_reference, drifted
-from tests.pages.evaluated import evaluated, run_address
+from tests.pages.evaluated import asking, connected, evaluated, run_address
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,48 @@ def drafted(demo: Demo) -> str:
     values = {row.name: f"a {row.name.replace('_', ' ')}" for row in typed.rows[:2]}
     keep_sample(by=ada, prompt=prompt, name="two orders", values=values)
     return "/p/demo/edit/support/order-status/"
+
+
+OLD_REFUND = (
+    "I’m sorry that both orders arrived damaged. They qualify for a refund. Please reply with a photo of each item."
+)
+NEW_REFUND = (
+    "I’m so sorry that both arrived broken. Orders 48213 and 48220 each qualify for a refund. Could you send me one "
+    "photo per order?"
+)
+
+
+TRIED_VALUES = {
+    "agent_name": "Mia",
+    "customer_name": "Ada",
+    "refund_days": "30",
+    "customer_message": "Both my orders came broken. Refund them please.",
+}
+
+
+def tried(demo: Demo) -> str:
+    """The editor with a draft that a model was asked with, beside what is live."""
+    address = "/p/demo/edit/support/refund-answer/?connection=support-chat"
+    if Trial.objects.exists():
+        return address
+    ada, prompt = demo.principal("ada"), Prompt.objects.get(name="support/refund-answer")
+    newest = find_version(prompt, None)
+    typed = Typed.of_version(newest)
+    first, *rest = typed.texts
+    added = "If there are several orders, answer for each."
+    typed = replace(
+        typed, texts=(replace(first, text=f"{first.text}\n{added}"), *rest), message="Answers for each order"
+    )
+    draft = keep_draft(by=ada, prompt=prompt, columns=typed.stored(), base=newest, seen=None)
+    seen = look_at(typed, ada)
+    values = {name: TRIED_VALUES.get(name, "48213") for name in seen.names}
+    keep_sample(by=ada, prompt=prompt, name="two orders", values=values)
+    with asking() as provider:
+        provider.behave(texts={added: NEW_REFUND, "": OLD_REFUND})
+        line = connected(demo, provider, "support-chat")
+        try_draft(by=ada, draft=draft, content=seen.content, variables=seen.variables, values=values, connection=line)
+        work(60)
+    return address
 
 
 def proposed(demo: Demo) -> bool:
@@ -208,6 +253,7 @@ PAGES = [
     Shown("roll-back", "cleo", "/p/demo/prompts/support/greeting/?act=roll-back&channel=stable"),
     Shown("new_prompt", "ada", "/p/demo/prompts/new/"),
     Shown("edit", "ada", drafted),
+    Shown("edit-tried", "ada", tried),
     Shown("compare", "ada", "/p/demo/compare/support/refund-answer/?from=7&to=8"),
     Shown("compare-beside", "cleo", "/p/demo/compare/support/refund-answer/?from=5&to=8&view=beside&spaces=shown"),
     Shown("inbox", "ben", "/p/demo/"),
