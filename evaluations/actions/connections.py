@@ -14,7 +14,7 @@ from evaluations.connecting import opened, pricing
 from evaluations.local_model import MODEL
 from evaluations.models import Budget, ModelConnection
 from evaluations.prices import cost, most
-from evaluations.providers import CallFailed, Completion, Message, complete
+from evaluations.providers import MOST_TOKENS, CallFailed, Completion, Message, complete
 from evaluations.spending import Refused, reserve, settle
 from events.actions import record
 from events.kinds import EventKind
@@ -26,7 +26,6 @@ from promptforge.lib.sealing import seal
 from promptforge.lib.verdicts import require
 
 LARGEST_PARAMETERS = 4096  # bytes
-MOST_TOKENS = 1_000_000
 TEST_SECONDS = 20.0
 _KEY = re.compile(r"[\x21-\x7e]{1,500}")
 # What each call says itself.

@@ -3,6 +3,7 @@
 from functools import cached_property
 
 from evaluations.asked_of import Demands, demands_of
+from evaluations.asked_with import parameters_by_arm
 from evaluations.asking import Asker
 from evaluations.models import Arm, Case, EvaluationRun
 from evaluations.planning import advisory_of, plan_of
@@ -22,6 +23,7 @@ class Facts:
         self._askers = {Arm.CANDIDATE.value: Asker(run.candidate)}
         if run.baseline is not None:
             self._askers[Arm.BASELINE.value] = Asker(run.baseline)
+        self.parameters = parameters_by_arm(run)
         self._messages: dict[tuple[int, str], list[Message]] = {}
 
     @cached_property
