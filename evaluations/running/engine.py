@@ -61,7 +61,9 @@ class Engine:
         moved = False
         for run_id in self._open_runs():
             facts = self._facts_of(run_id)
-            stepped = bool(score_waiting(facts)) | advance(facts)
+            stepped = bool(score_waiting(facts))
+            # While calls are on their way the look is not over: there is nothing to ask the database.
+            stepped |= not self._flies(run_id) and advance(facts)
             taken = take(facts, THREADS - len(self.flying))
             for call, completion in taken.served:
                 serve(facts, call, completion)

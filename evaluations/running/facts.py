@@ -2,6 +2,8 @@
 
 from functools import cached_property
 
+from django.db.models import QuerySet
+
 from evaluations.asked_of import Demands, demands_of
 from evaluations.asked_with import parameters_by_arm
 from evaluations.asking import Asker
@@ -38,6 +40,11 @@ class Facts:
 
 
 def read_run(run_id: int) -> EvaluationRun:
+    return whole_runs().get(pk=run_id)
+
+
+def whole_runs() -> QuerySet[EvaluationRun]:
+    """Runs with all that working on one looks at."""
     return EvaluationRun.objects.select_related(
         "connection", "judge", "candidate__prompt", "baseline__prompt", "set_revision__set", "project", "channel"
-    ).get(pk=run_id)
+    )

@@ -20,7 +20,7 @@ from evaluations.providers import CallFailed, Completion, Message
 from evaluations.running import caching
 from evaluations.running.calls import Call, Line, lines_of
 from evaluations.running.canaries import stored_answers
-from evaluations.running.facts import Facts, read_run
+from evaluations.running.facts import Facts, whole_runs
 
 _UNDER_WAY = """
     SELECT count(*) FROM evaluations_cell c JOIN evaluations_evaluationrun r ON r.id = c.run_id
@@ -75,10 +75,11 @@ def take(facts: Facts, limit: int) -> Taken:
     """What may be called now of a run: at most `limit` calls."""
     taken = Taken()
     with transaction.atomic():
-        held = EvaluationRun.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=facts.run_id).first()
-        if held is None or held.status not in (EvaluationRun.Status.QUEUED, EvaluationRun.Status.RUNNING):
+        run = (
+            whole_runs().select_for_update(skip_locked=True, no_key=True, of=("self",)).filter(pk=facts.run_id).first()
+        )
+        if run is None or run.status not in (EvaluationRun.Status.QUEUED, EvaluationRun.Status.RUNNING):
             return taken
-        run = read_run(facts.run_id)
         taken.pause = cannot_call(run) or ""
         if taken.pause:
             return taken
@@ -87,7 +88,7 @@ def take(facts: Facts, limit: int) -> Taken:
         except CallFailed as failed:
             taken.pause = failed.sentence
             return taken
-        if held.status == EvaluationRun.Status.QUEUED:
+        if run.status == EvaluationRun.Status.QUEUED:
             EvaluationRun.objects.filter(pk=run.pk).update(
                 status=EvaluationRun.Status.RUNNING, started_at=timezone.now()
             )

@@ -9,8 +9,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from evaluations.models import Budget, DaySpending, EvaluationRun
+from evaluations.running.engine import Engine
 from evaluations.spending import Refused, Reservation, reserve, settle
 from tests.evaluations.rows import new_run, new_set
+from tests.evaluations.running import make_bench
+from tests.evaluations.stub_provider import Provider
 from tests.personas import Team
 from tests.races.conftest import at_once
 
@@ -54,6 +57,23 @@ def test_fifty_workers_and_a_cap_for_ten_calls(
     one.refresh_from_db()
     assert (one.calls, one.cost_usd) == (10, 10 * PRICE)
     assert spent(team) == (10, 10 * PRICE)
+
+
+def test_fifty_engines_at_once_and_a_cap_for_ten_calls(team: Team, provider: Provider) -> None:
+    """Past even the right of one worker among many: fifty take from one run, and together make ten calls."""
+    provider.behave(text="Hello Ada!", delay=0.05)
+    bench = make_bench(team, provider, cases=10, max_concurrency=200)
+    one = bench.start()
+    EvaluationRun.objects.filter(pk=one.pk).update(max_calls=10)
+    assert [each for each in at_once(50, lambda _: Engine(one.pk).work(20)) if isinstance(each, BaseException)] == []
+    one.refresh_from_db()
+    assert (len(provider.calls()), one.calls, one.outcome) == (10, 10, "INCOMPLETE")
+    Budget.objects.create(project=team.project, calls_per_day=20)
+    other = bench.start(seed=2)
+    assert [each for each in at_once(50, lambda _: Engine(other.pk).work(20)) if isinstance(each, BaseException)] == []
+    other.refresh_from_db()
+    assert (len(provider.calls()), other.calls, other.status) == (20, 10, "paused")
+    assert "20 calls of today" in other.pause_reason
 
 
 def test_a_refusal_counts_nothing(team: Team) -> None:
