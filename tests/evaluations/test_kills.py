@@ -11,6 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from amqp.exceptions import NotFound
+from kombu import Connection
+from redis import Redis
 
 from evaluations.models import Cell, EvaluationRun
 from promptforge.lib import keyring
@@ -165,27 +168,22 @@ BROKERS = {
 }
 
 
-@pytest.mark.parametrize(
-    "broker",
-    [
-        "filesystem",
-        pytest.param("redis", marks=pytest.mark.full),
-        pytest.param("rabbitmq", marks=pytest.mark.full),
-    ],
-)
+@pytest.mark.full
+@pytest.mark.parametrize("broker", list(BROKERS))
 def test_workers_killed_with_their_broker_lose_nothing(
     bench: Bench, provider: Provider, committed_db: str, tmp_path: Path, broker: str
 ) -> None:
-    """The first workers are killed whole in mid-run; others go on, from rows alone."""
+    """The first workers are killed whole in mid-run; others go on from rows alone, and the broker forgets twice."""
     run = bench.start(**ONE_LOOK)
     with celery(on(committed_db), tmp_path, BROKERS[broker], provider):
         wait_for(lambda: Cell.objects.filter(run=run, state="done").count() >= 5, tmp_path)
     before = kept(run)
     assert len(before) < 30
-    for message in (tmp_path / "broker").glob("*"):
-        message.unlink()
+    forget(broker, tmp_path)
     make_due(run)
     with celery(on(committed_db), tmp_path, BROKERS[broker], provider) as worker:
+        wait_for(lambda: len(kept(run)) > len(before), tmp_path)
+        forget(broker, tmp_path)
         wait_for(lambda: EvaluationRun.objects.get(pk=run.pk).status == "done", tmp_path)
         worker.send_signal(signal.SIGTERM)
         worker.wait(30)
@@ -196,6 +194,17 @@ def test_workers_killed_with_their_broker_lose_nothing(
     said = (tmp_path / "worker.log").read_text()
     assert "sk-good" not in said
     assert "Traceback" not in said
+
+
+def forget(broker: str, home: Path) -> None:
+    """Everything that the broker holds is gone, under the feet of whoever is connected."""
+    if broker == "redis":
+        Redis.from_url(BROKERS[broker]).flushdb()
+    elif broker == "rabbitmq":
+        with Connection(BROKERS[broker]) as connection, suppress(NotFound):
+            connection.default_channel.queue_purge("celery")
+    for message in (home / "broker").glob("*"):
+        message.unlink(missing_ok=True)
 
 
 # --- PostgreSQL ------------------------------------------------------------------------------------------------------
