@@ -59,21 +59,26 @@ def test_fifty_workers_and_a_cap_for_ten_calls(
     assert spent(team) == (10, 10 * PRICE)
 
 
-def test_fifty_engines_at_once_and_a_cap_for_ten_calls(team: Team, provider: Provider) -> None:
-    """Past even the right of one worker among many: fifty take from one run, and together make ten calls."""
+@pytest.mark.parametrize(
+    ("engines", "ceiling"),
+    [(12, "run_calls"), *(pytest.param(50, each, marks=pytest.mark.full) for each in ("run_calls", "day_calls"))],
+)
+def test_many_engines_at_once_and_a_cap_for_ten_calls(
+    team: Team, provider: Provider, engines: int, ceiling: str
+) -> None:
+    """Past even the right of one worker among many: all take from one run, and together make ten calls."""
     provider.behave(text="Hello Ada!", delay=0.05)
     bench = make_bench(team, provider, cases=10, max_concurrency=200)
     one = bench.start()
-    EvaluationRun.objects.filter(pk=one.pk).update(max_calls=10)
-    assert [each for each in at_once(50, lambda _: Engine(one.pk).work(20)) if isinstance(each, BaseException)] == []
+    if ceiling == "run_calls":
+        EvaluationRun.objects.filter(pk=one.pk).update(max_calls=10)
+    else:
+        Budget.objects.create(project=team.project, calls_per_day=10)
+    ended = at_once(engines, lambda _: Engine(one.pk).work(20))
+    assert [each for each in ended if isinstance(each, BaseException)] == []
     one.refresh_from_db()
-    assert (len(provider.calls()), one.calls, one.outcome) == (10, 10, "INCOMPLETE")
-    Budget.objects.create(project=team.project, calls_per_day=20)
-    other = bench.start(seed=2)
-    assert [each for each in at_once(50, lambda _: Engine(other.pk).work(20)) if isinstance(each, BaseException)] == []
-    other.refresh_from_db()
-    assert (len(provider.calls()), other.calls, other.status) == (20, 10, "paused")
-    assert "20 calls of today" in other.pause_reason
+    assert (len(provider.calls()), one.calls, spent(team)) == (10, 10, (10, 0))
+    assert (one.status, one.outcome) == (("done", "INCOMPLETE") if ceiling == "run_calls" else ("paused", ""))
 
 
 def test_a_refusal_counts_nothing(team: Team) -> None:
