@@ -11,7 +11,8 @@ from evaluations.asking import Asker, check_cases
 from evaluations.models import Case, EvaluationSet, ModelConnection
 from evaluations.planning import calls_of, cases_of, plan_of_cases
 from evaluations.prices import Pricing, estimate
-from evaluations.providers import DEFAULT_MAX_TOKENS, Kind
+from evaluations.providers import Kind, most_tokens
+from evaluations.sampling import parameters_of, sampling_of
 from promptforge.lib.verdicts import require
 from prompts.models import PromptVersion
 
@@ -59,10 +60,15 @@ def _cost(connection: ModelConnection, versions: list[PromptVersion], cases: lis
     if price is None and connection.kind != ModelConnection.Kind.LOCAL:
         return None
     pricing = Pricing(Kind(connection.kind), connection.base_url, connection.model, price)
-    most = int(connection.parameter_values.get("max_tokens", DEFAULT_MAX_TOKENS))
     whole = Decimal(0)
     for version in versions:
-        asker = Asker(version)
+        asker, most = Asker(version), _most_tokens(connection, version)
         for case in cases:
             whole += estimate(pricing, asker.messages(case), most) or Decimal(0)
     return whole
+
+
+def _most_tokens(connection: ModelConnection, version: PromptVersion) -> int:
+    kind = Kind(connection.kind)
+    sampling = sampling_of(version.config_object, kind=kind, model=connection.model)
+    return most_tokens(parameters_of(sampling.applied, connection.parameter_values))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from evaluations.asked_of import demands_of, entries
-from evaluations.models import Cell, DriftNight, EvaluationRun
+from evaluations.asked_with import parameters_by_arm
+from evaluations.models import Arm, Cell, DriftNight, EvaluationRun
 from evaluations.planning import plan_of
 from evaluations.providers import Failure
 from evaluations.running.canaries import originals
@@ -55,7 +56,7 @@ def _record(run: EvaluationRun, cells: list[Cell]) -> Record:
     strange = {_ANOTHER} if any(cell.error == Failure.WRONG_MODEL for cell in cells) else set()
     return Record(
         prompt=str(run.candidate_id),
-        parameters=run.settings,
+        parameters=f"{run.settings} {parameters_by_arm(run)[Arm.CANDIDATE]}",
         adapter=str(json.loads(run.plan).get("adapter")),
         set=bytes(run.set_digest).hex(),
         judge=f"{run.judge_id} {run.judge_settings} {sorted(json.loads(run.plan).get('advisory', []))}",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from evaluations.asked_of import entries
+from evaluations.asked_with import notes_on
 from evaluations.formats.results import GuardrailRow, Report, Row, ScoreRow, write_comment, write_junit, write_long
 from evaluations.models import Cell, EvaluationRun
 from promptforge.lib.ids import encode
@@ -46,6 +47,7 @@ def report_of(run: EvaluationRun) -> Report:
         cost_usd=None if run.unpriced_calls else float(run.cost_usd),
         guardrails=guardrails,
         advice=verdict.get("advice", ""),
+        notes=tuple(notes_on(run)),
         broken=frozenset(broken),
         rows=tuple(_rows(run)),
     )

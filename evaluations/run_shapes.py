@@ -6,7 +6,8 @@ from typing import Any
 
 from accounts.shapes import actor_shape
 from evaluations.asked_of import entries
-from evaluations.models import Cell, EvaluationRun
+from evaluations.asked_with import notes_on, sent_by_arm
+from evaluations.models import Arm, Cell, EvaluationRun
 from evaluations.planning import plan_of
 from evaluations.run_reading import Progress, progress_of
 from promptforge.lib.ids import encode
@@ -31,7 +32,7 @@ def whole_shape(run: EvaluationRun) -> dict[str, Any]:
 
 
 def _run_shape(run: EvaluationRun, progress: Progress) -> dict[str, Any]:
-    plan = plan_of(run)
+    plan, sent = plan_of(run), sent_by_arm(run)
     return {
         "id": encode("run", run.pk),
         "status": run.status,
@@ -42,6 +43,8 @@ def _run_shape(run: EvaluationRun, progress: Progress) -> dict[str, Any]:
         "set": run.set_revision.set.name,
         "revision": run.set_revision.number,
         "connection": run.connection.name,
+        "parameters": {arm: sent.get(arm) for arm in Arm.values},
+        "notes": notes_on(run),
         "judge": None if run.judge is None else run.judge.name,
         "advisory": json.loads(run.plan).get("advisory", []),
         "plan": {"looks": list(plan.looks), "margin": plan.margin, "estimand": plan.estimand},

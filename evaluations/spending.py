@@ -5,14 +5,16 @@ whose maker is killed stays counted at its most, so a ceiling holds whatever die
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date
 from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
 from typing import Any
 
 import psycopg
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
-from evaluations.models import Budget, EvaluationRun
+from accounts.models import Project
+from evaluations.models import Budget, DaySpending, EvaluationRun
 
 CENT_OF_A_CENT = Decimal("0.000001")  # what a price is kept to
 
@@ -94,6 +96,13 @@ def settle(reservation: Reservation, usd: Decimal | None) -> None:
             cursor.execute(_SETTLE_RUN, values)
         if change:
             cursor.execute(_SETTLE_DAY, values)
+
+
+def today(project: Project) -> tuple[Budget, DaySpending]:
+    """The project's budget, and what its calls of this day cost; blank ones where there are none."""
+    day = timezone.now().astimezone(UTC).date()
+    budget = Budget.objects.filter(project=project).first() or Budget(project=project)
+    return budget, DaySpending.objects.filter(project=project, day=day).first() or DaySpending(project=project, day=day)
 
 
 def _rounded(usd: Decimal, how: str) -> Decimal:

@@ -14,7 +14,7 @@ from evaluations.connecting import opened, pricing
 from evaluations.local_model import MODEL
 from evaluations.models import Budget, ModelConnection
 from evaluations.prices import cost, most
-from evaluations.providers import CallFailed, Completion, Message, complete
+from evaluations.providers import MOST_TOKENS, CallFailed, Completion, Message, complete
 from evaluations.spending import Refused, reserve, settle
 from events.actions import record
 from events.kinds import EventKind
@@ -26,7 +26,6 @@ from promptforge.lib.sealing import seal
 from promptforge.lib.verdicts import require
 
 LARGEST_PARAMETERS = 4096  # bytes
-MOST_TOKENS = 1_000_000
 TEST_SECONDS = 20.0
 _KEY = re.compile(r"[\x21-\x7e]{1,500}")
 # What each call says itself.
@@ -121,19 +120,27 @@ def check_connection(*, by: Principal, connection: ModelConnection) -> Tested:
     return Tested(answer, failed)
 
 
-def set_budget(*, by: Principal, calls_per_day: int | None, usd_per_day: Decimal | None) -> Budget:
-    """What the project's evaluations may cost in a day (UTC); None is no ceiling. It holds from the next call on."""
+def set_budget(*, by: Principal, fields: Mapping[str, Any]) -> Budget:
+    """What the project's evaluations may cost in a day (UTC): `calls_per_day`, and `usd_per_day` as a Decimal.
+
+    What is not named stays, and None is no ceiling. It holds from the next call on.
+    """
     require(by.may(Permission.CONFIGURE))
+    calls_per_day, usd_per_day = (fields.get(name) for name in ("calls_per_day", "usd_per_day"))
     if usd_per_day is not None and not 0 <= usd_per_day < 1_000_000:
         raise wrong("usd_per_day", "Name an amount from 0 to 999,999 dollars, or none.")
     if calls_per_day is not None and not 0 <= calls_per_day <= 1_000_000_000:
         raise wrong("calls_per_day", "Name a number of calls from 0 to 1,000,000,000, or none.")
     with refusals(), transaction.atomic():
-        budget, _ = Budget.objects.get_or_create(project_id=by.project.pk)
-        if (budget.calls_per_day, budget.usd_per_day) != (calls_per_day, usd_per_day):
-            budget.calls_per_day, budget.usd_per_day = calls_per_day, usd_per_day
+        Budget.objects.get_or_create(project_id=by.project.pk)
+        budget = Budget.objects.select_for_update(no_key=True).get(project_id=by.project.pk)
+        before = budget.calls_per_day, budget.usd_per_day
+        budget.calls_per_day = fields.get("calls_per_day", budget.calls_per_day)
+        budget.usd_per_day = fields.get("usd_per_day", budget.usd_per_day)
+        if (budget.calls_per_day, budget.usd_per_day) != before:
             budget.save()
-            told = {"calls_per_day": calls_per_day, "usd_per_day": None if usd_per_day is None else f"{usd_per_day:f}"}
+            usd = budget.usd_per_day
+            told = {"calls_per_day": budget.calls_per_day, "usd_per_day": None if usd is None else f"{usd:f}"}
             record(
                 EventKind.BUDGET_CHANGED,
                 project_id=by.project.pk,

@@ -1,5 +1,6 @@
 """Starting and ending runs. What happens in between is the engine's (`running`)."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.db.models.functions import Now
 from accounts.policies import Principal
 from accounts.roles import Permission, Scope
 from evaluations.asked_of import demands_of
+from evaluations.asked_with import frozen_sampling, versions_of
 from evaluations.asking import check_cases
 from evaluations.calibrating import advisory_criteria, judge_settings
 from evaluations.models import Case, Cell, EvaluationRun, EvaluationSet, Label, ModelConnection
@@ -23,6 +25,8 @@ from evaluations.planning import (
     set_digest,
     usual_seed,
 )
+from evaluations.running.caching import ADAPTER_VERSION
+from evaluations.running.canaries import CANARIES
 from evaluations.statistics import Plan
 from events.actions import SYSTEM, record
 from events.kinds import EventKind
@@ -51,31 +55,47 @@ def start_run(
 ) -> EvaluationRun:
     """Queue the comparison of two versions of a prompt over a set's newest revision; nothing is called yet."""
     require(by.may_with_scope(Permission.EDIT, Scope.EVALUATIONS_RUN, candidate.prompt))
-    check_parts(candidate.prompt, owner, connection, judge)
+    run = EvaluationRun(
+        project=by.project,
+        candidate=candidate,
+        baseline=baseline,
+        channel=channel,
+        connection=connection,
+        created_by=by.user,
+        max_cost_usd=max_cost_usd,
+    )
     with refusals(), transaction.atomic():
-        revision, cases = cases_of(owner)
-        check_cases([candidate, *([baseline] if baseline else [])], cases)
-        plan = plan_of_cases(len(cases), margin, repeats)
-        run = EvaluationRun(
-            project=by.project,
-            candidate=candidate,
-            baseline=baseline,
-            channel=channel,
-            set_revision=revision,
-            set_digest=b"",
-            connection=connection,
-            settings=canonical_json(connection.snapshot),
-            created_by=by.user,
-            max_cost_usd=max_cost_usd,
+        return queue_run(
+            run, owner, judge, plan=lambda cases: plan_of_cases(cases, margin, repeats), seed=seed, actor=by.actor
         )
-        judgings = settle_judging(run, cases, plan, judge or connection)
-        run.max_calls = most_calls(calls_of(plan, len(cases), len(arms_of(run)), judgings)[1])
-        run.seed = usual_seed(run.settings, set_digest(revision.pk)) if seed is None else seed
-        run.save(force_insert=True)
-        insert_repeats(run, cases, 0, plan.looks[0])
-        _tell(
-            EventKind.RUN_STARTED, run, by.actor, set=owner.name, prompt=candidate.prompt.name, version=candidate.number
-        )
+
+
+def queue_run(
+    run: EvaluationRun,
+    owner: EvaluationSet,
+    judge: ModelConnection | None,
+    *,
+    plan: Callable[[int], Plan],
+    seed: int | None,
+    actor: tuple[str, int],
+) -> EvaluationRun:
+    """Freeze all that decides the run's answers, and insert it with the cells of its first look.
+
+    `plan` answers for a number of cases; without `seed` it is the usual one. The caller holds a transaction.
+    """
+    prompt = run.candidate.prompt
+    _check_parts(prompt, owner, run.connection, judge)
+    run.set_revision, cases = cases_of(owner)
+    check_cases(versions_of(run).values(), cases)
+    settled = plan(len(cases))
+    run.set_digest, run.settings = b"", canonical_json(run.connection.snapshot)
+    judgings = _settle_plan(run, cases, settled, judge or run.connection)
+    again = CANARIES * max(1, judgings) if run.judge_id and run.purpose == EvaluationRun.Purpose.DRIFT else 0
+    run.max_calls = most_calls(calls_of(settled, len(cases), len(arms_of(run)), judgings)[1] + again)
+    run.seed = usual_seed(run.settings, set_digest(run.set_revision.pk)) if seed is None else seed
+    run.save(force_insert=True)
+    insert_repeats(run, cases, 0, settled.looks[0])
+    _tell(EventKind.RUN_STARTED, run, actor, set=owner.name, prompt=prompt.name, version=run.candidate.number)
     run.refresh_from_db(fields=["created_at", "set_digest"])
     return run
 
@@ -163,7 +183,7 @@ def cannot_call(run: EvaluationRun) -> str | None:
     return None
 
 
-def check_parts(
+def _check_parts(
     prompt: Prompt, owner: EvaluationSet, connection: ModelConnection, judge: ModelConnection | None
 ) -> None:
     if prompt.archived_at is not None:
@@ -177,8 +197,11 @@ def check_parts(
             raise wrong(name, f"The connection {row} was removed.")
 
 
-def settle_judging(run: EvaluationRun, cases: list[Case], plan: Plan, judge: ModelConnection) -> int:
-    """Freeze who judges and which of its criteria count; returns how many judged criteria the cases have in all."""
+def _settle_plan(run: EvaluationRun, cases: list[Case], plan: Plan, judge: ModelConnection) -> int:
+    """Freeze the plan, what of the versions' configs applies, who judges and which of its criteria count.
+
+    Returns how many judged criteria the cases have in all.
+    """
     has_baseline = run.baseline is not None
     asked = [demands_of(run.set_revision, case, (), has_baseline=has_baseline) for case in cases]
     names = {criterion.name for demands in asked for criterion in demands.judged}
@@ -186,7 +209,8 @@ def settle_judging(run: EvaluationRun, cases: list[Case], plan: Plan, judge: Mod
     if names:
         run.judge, run.judge_settings = judge, judge_settings(judge)
         advisory = advisory_criteria(run.project_id, run.judge_settings, names)
-    run.plan = canonical_json(plan_json(plan, advisory))
+    frozen = {"sampling": frozen_sampling(run), "adapter": ADAPTER_VERSION}
+    run.plan = canonical_json(plan_json(plan, advisory) | frozen)
     for case in cases:
         if not demands_of(run.set_revision, case, advisory, has_baseline=has_baseline).counts:
             why = " What a judge says does not count before it was calibrated with 30 labels." if advisory else ""

@@ -1,6 +1,5 @@
 """Drift watches: taking references, beginning the nightly runs, and how a watch is set."""
 
-import json
 import secrets
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,17 +10,13 @@ from django.db import transaction
 from accounts.models import User
 from accounts.policies import Principal
 from accounts.roles import Permission
-from evaluations.actions.runs import check_parts, settle_judging
-from evaluations.asking import check_cases
+from evaluations.actions.runs import queue_run
 from evaluations.models import DriftNight, DriftWatch, EvaluationRun
-from evaluations.planning import calls_of, cases_of, insert_repeats, most_calls
-from evaluations.running.caching import ADAPTER_VERSION
-from evaluations.running.canaries import CANARIES, insert_canaries
+from evaluations.running.canaries import insert_canaries
 from evaluations.statistics import plan_for
 from events.actions import SYSTEM, record
 from events.kinds import EventKind
 from promptforge.lib.errors import DomainError, wrong
-from promptforge.lib.json import canonical_json
 from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import require
 from prompts.models import PromptVersion
@@ -117,35 +112,19 @@ def locked_watch(pk: int) -> DriftWatch:
 
 def _queue(watch: DriftWatch, purpose: str, repeats: int, user: User | None) -> EvaluationRun:
     rule, version = watch.rule, PromptVersion.objects.select_related("prompt__project").get(pk=watch.version_id)
-    check_parts(version.prompt, rule.set, rule.connection, rule.judge)
-    revision, cases = cases_of(rule.set)
-    check_cases([version], cases)
-    plan = replace(plan_for(len(cases)), looks=(repeats,), confirm_repeats=0)
     run = EvaluationRun(
         project=version.prompt.project,
         purpose=purpose,
         candidate=version,
         channel=rule.channel,
-        set_revision=revision,
-        set_digest=b"",
         connection=rule.connection,
-        settings=canonical_json(rule.connection.snapshot),
         created_by=user or rule.created_by,
-        seed=secrets.randbits(62),
     )
-    judgings = settle_judging(run, cases, plan, rule.judge or rule.connection)
-    run.plan = canonical_json({**json.loads(run.plan), "adapter": ADAPTER_VERSION})
-    canaries = CANARIES * max(1, judgings) if run.judge_id and purpose == EvaluationRun.Purpose.DRIFT else 0
-    run.max_calls = most_calls(calls_of(plan, len(cases), 1, judgings)[1] + canaries)
-    run.save(force_insert=True)
-    insert_repeats(run, cases, 0, repeats)
-    record(
-        EventKind.RUN_STARTED,
-        project_id=run.project_id,
+    return queue_run(
+        run,
+        rule.set,
+        rule.judge,
+        plan=lambda cases: replace(plan_for(cases), looks=(repeats,), confirm_repeats=0),
+        seed=secrets.randbits(62),  # fresh samples: none of another night's
         actor=SYSTEM,
-        subject=("run", run.pk),
-        set=rule.set.name,
-        prompt=version.prompt.name,
-        version=version.number,
     )
-    return run

@@ -52,6 +52,11 @@ class ProgressShape(serializers.Serializer[Any]):
     seconds_left = serializers.FloatField(allow_null=True, help_text="For these cells; another look may follow.")
 
 
+class ParametersShape(serializers.Serializer[Any]):
+    candidate = serializers.DictField()
+    baseline = serializers.DictField(allow_null=True)
+
+
 class RunShape(serializers.Serializer[Any]):
     id = serializers.CharField()
     status = serializers.ChoiceField(EvaluationRun.Status.values)
@@ -62,6 +67,11 @@ class RunShape(serializers.Serializer[Any]):
     set = serializers.CharField()
     revision = serializers.IntegerField()
     connection = serializers.CharField()
+    parameters = ParametersShape(help_text="Of each arm's calls: the connection's, and before them its version's.")
+    notes = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Where the arms were asked differently, and what of a version's config was not applied.",
+    )
     judge = serializers.CharField(allow_null=True)
     advisory = serializers.ListField(child=serializers.CharField(), help_text="Judged criteria that do not count yet.")
     plan = PlanShape()

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from evaluations.api import connections, drift, rules, runs, sets
+from evaluations.api import budget, connections, drift, rules, runs, sets
 
 urlpatterns = [
     path("evaluation-sets", sets.SetsView.as_view()),
@@ -15,6 +15,7 @@ urlpatterns = [
     path("model-connections", connections.ConnectionsView.as_view()),
     path("model-connections/<str:connection_id>", connections.ConnectionView.as_view()),
     path("model-connections/<str:connection_id>/test", connections.TestView.as_view()),
+    path("evaluation-budget", budget.BudgetView.as_view()),
     path("drift-watches", drift.WatchesView.as_view()),
     path("drift-watches/<str:watch_id>", drift.WatchView.as_view()),
     path("drift-watches/<str:watch_id>/reference", drift.ReferenceView.as_view()),

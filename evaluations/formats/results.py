@@ -66,6 +66,7 @@ class Report:
     cost_usd: float | None
     guardrails: tuple[GuardrailRow, ...] = ()
     advice: str = ""
+    notes: tuple[str, ...] = ()  # what was asked differently, and what was not
     broken: frozenset[str] = frozenset()
     rows: Sequence[Row] = field(default_factory=tuple)
     url: str = ""
@@ -156,8 +157,8 @@ def write_comment(report: Report) -> str:
             _table_row(_markdown(case), tally.told("candidate"), tally.told("baseline"), _markdown(tally.why, 200))
             for case, tally in worst
         ]
-    if report.advice:
-        lines += ["", _markdown(report.advice, 1_000)]
+    for note in filter(None, (report.advice, *report.notes)):
+        lines += ["", _markdown(note, 1_000)]
     if report.url:
         lines += ["", f"[The whole run]({report.url})"]
     return "\n".join(lines)[:MAX_COMMENT] + "\n"
@@ -191,7 +192,7 @@ def _worst(report: Report) -> list[tuple[str, _Tally]]:
 
 def _verdict_of(report: Report) -> tuple[str, str, str]:
     kind = {"PASS": "", "FAIL": "failure", "INCONCLUSIVE": "skipped"}.get(report.outcome, "error")
-    return kind, f"{report.outcome}: {report.sentence}", report.advice
+    return kind, " ".join([f"{report.outcome}: {report.sentence}", *report.notes]), report.advice
 
 
 def _case_of(report: Report, case: str, tally: _Tally) -> tuple[str, str, str]:

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils import timezone
 
 from accounts.pages.settings import ActingPage, whole
 from accounts.roles import Permission
@@ -21,9 +20,10 @@ from evaluations.actions.connections import (
     set_budget,
 )
 from evaluations.connecting import pricing
-from evaluations.models import Budget, DaySpending, ModelConnection
+from evaluations.models import ModelConnection
 from evaluations.prices import cost
 from evaluations.providers import Failure
+from evaluations.spending import today
 from promptforge.lib.errors import DomainError, about, wrong
 from promptforge.lib.ids import decode
 from promptforge.lib.json import parse_object
@@ -86,9 +86,7 @@ class ModelsPage(ActingPage):
         return row
 
     def _budget(self) -> dict[str, Any]:
-        project = self.principal.project
-        budget = Budget.objects.filter(project=project).first() or Budget(project=project)
-        spent = DaySpending.objects.filter(project=project, day=timezone.now().date()).first() or DaySpending()
+        budget, spent = today(self.principal.project)
         stood = {
             "calls_per_day": "" if budget.calls_per_day is None else str(budget.calls_per_day),
             "usd_per_day": "" if budget.usd_per_day is None else _plain(budget.usd_per_day),
@@ -134,7 +132,8 @@ class ModelsPage(ActingPage):
     def budget(self) -> HttpResponse:
         sent = self.request.POST
         calls = whole(sent, "calls_per_day", 0, MOST_CALLS) if sent.get("calls_per_day", "").strip() else None
-        set_budget(by=self.principal, calls_per_day=calls, usd_per_day=_amount(sent, "usd_per_day"))
+        fields = {"calls_per_day": calls, "usd_per_day": _amount(sent, "usd_per_day")}
+        set_budget(by=self.principal, fields=fields)
         return self._back("The budget is set.", "It holds from the next call on.")
 
     def _back(self, sentence: str, then: str) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from evaluations.asked_with import not_judged
 from evaluations.evidence import Evidence
 from evaluations.models import EvaluationRun
 from evaluations.pages import run_words
@@ -41,6 +42,7 @@ def what_the_model_says(now: Standing) -> dict[str, Any]:
         "run": run,
         "chip": run_words.chip(run),
         "told": run_words.told(run),
+        "not_judged": not_judged(run),
         "is_open": run.status in OPEN,
         "live": run_words.live(run, progress) if run.status in OPEN else None,
         "facts": run_words.facts(run, progress, 0, 0),

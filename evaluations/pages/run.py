@@ -13,6 +13,7 @@ from accounts.policies import held
 from evaluations import evidence
 from evaluations.actions.gate import evaluate_promotion
 from evaluations.actions.runs import cancel_run, resume_run
+from evaluations.asked_with import not_judged
 from evaluations.models import EvaluationRun
 from evaluations.pages import run_words
 from evaluations.pages.run_cases import KINDS, Tally, page_of, shown_cases, tallies, whole_case
@@ -59,6 +60,7 @@ class RunPage(ProjectPage):
                 "stopped": f"{run.pause_reason} Once that is mended, resume it: it goes on where it stopped.",
                 "measured": run_words.measured(run),
                 "unscored": run_words.unscored(run),
+                "not_judged": not_judged(run),
                 "before": run_words.before(before(run)),
                 "now": promotions,
                 "stable": self._live_in(run),

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from evaluations import tone
+from evaluations.asked_with import in_words, not_applied, sent_by_arm, versions_of
 from evaluations.evidence import Evidence
-from evaluations.models import EvaluationRun
+from evaluations.models import Arm, EvaluationRun
 from evaluations.pages.intervals import Plot, plot_of_length, plot_of_points
 from evaluations.pages.numbers import counted, lasting, money, percent, points
 from evaluations.planning import advisory_of, plan_of
@@ -206,11 +207,14 @@ def measured(run: EvaluationRun) -> list[tuple[str, str]]:
     rows = [
         ("Set", f"{run.set_revision.set.name}, revision {run.set_revision.number}"),
         ("Asked of", f"{run.connection.name}{f', {model}' if model else ''}"),
+        ("Parameters", _parameters(run)),
         ("Looks", _looks(plan, run)),
         ("Margin", f"{points(plan.margin)}: more than that is too much worse"),
         ("It speaks of", _estimand(plan)),
         ("Judge", _judge(run, verdict)),
     ]
+    if left := not_applied(run):
+        rows.insert(3, ("Not applied", " ".join(left)))
     models = {name for counted in verdict.get("models", {}).values() for name in counted}
     if models and models != {model}:
         rows.append(("Answered by", ", ".join(sorted(models))))
@@ -218,6 +222,15 @@ def measured(run: EvaluationRun) -> list[tuple[str, str]]:
         rows.append(("From memory", f"{counted(verdict['cached'], 'answer')} that the same question got today"))
     rows.append(("Started by", str(run.created_by)))
     return rows
+
+
+def _parameters(run: EvaluationRun) -> str:
+    """`temperature 0.2, max_tokens 300`; of each version where they were asked differently."""
+    sent, versions = sent_by_arm(run), versions_of(run)
+    told = {arm: in_words(parameters) for arm, parameters in sent.items()}
+    if len(set(told.values())) == 1:
+        return told[Arm.CANDIDATE]
+    return "; ".join(f"version {versions[arm].number}: {words}" for arm, words in told.items())
 
 
 def _looks(plan: Plan, run: EvaluationRun) -> str:

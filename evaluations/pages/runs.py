@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.pages.door import ProjectPage
 from accounts.policies import Principal
-from accounts.roles import Permission
+from accounts.roles import Permission, Scope
 from evaluations.actions.runs import start_run
 from evaluations.estimating import estimate_run
 from evaluations.models import EvaluationRun, EvaluationSet, ModelConnection
@@ -26,7 +26,7 @@ from promptforge.lib.verdicts import require
 from prompts.models import Head, Prompt
 from prompts.reading import find_prompt
 
-LISTED, NEWEST, MOST_VERSIONS = 30, 8, 30
+LISTED, NEWEST, MOST_VERSIONS, MOST_NAMED = 30, 8, 30, 500
 # What a list needs no more of: both may be long.
 _LONG = ("verdict", "settings", "judge_settings", "plan", "candidate__content", "baseline__content")
 
@@ -87,7 +87,10 @@ class NewRunPage(ProjectPage):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         given = self.typed or request.GET
-        prompt = find_prompt(self.principal, given.get("prompt", ""))
+        name = str(given.get("prompt", "")).strip()
+        if not name:
+            return self._which_prompt()
+        prompt = find_prompt(self.principal, name)
         require(self.principal.may(Permission.EDIT, prompt))
         sets = list(sets_of(self.principal, prompt))
         connections = list(ModelConnection.objects.standing().filter(project=prompt.project_id).order_by("name"))
@@ -114,6 +117,13 @@ class NewRunPage(ProjectPage):
                 "trouble": trouble,
             },
             part="estimate",
+        )
+
+    def _which_prompt(self) -> HttpResponse:
+        require(self.principal.may_somewhere(Permission.EDIT, Scope.EVALUATIONS_RUN))
+        prompts = Prompt.objects.visible_to(self.principal).filter(archived_at=None).order_by("name")
+        return self.show(
+            "evaluations/run_prompt.html", {"prompts": prompts.values_list("name", flat=True)[:MOST_NAMED]}
         )
 
     def post(self, request: HttpRequest) -> HttpResponse:

@@ -1,8 +1,9 @@
 """Calling models: three wire formats behind one function, `complete`. No SDK, no framework, no retry in here."""
 
-from evaluations.providers.calling import complete
+from evaluations.providers.calling import complete, is_same_model
 from evaluations.providers.interface import (
     DEFAULT_MAX_TOKENS,
+    MOST_TOKENS,
     CallFailed,
     Completion,
     Connection,
@@ -10,10 +11,12 @@ from evaluations.providers.interface import (
     Kind,
     Message,
     Secret,
+    most_tokens,
 )
 
 __all__ = [
     "DEFAULT_MAX_TOKENS",
+    "MOST_TOKENS",
     "CallFailed",
     "Completion",
     "Connection",
@@ -22,4 +25,6 @@ __all__ = [
     "Message",
     "Secret",
     "complete",
+    "is_same_model",
+    "most_tokens",
 ]

@@ -97,7 +97,7 @@ def _text(connection: Connection, told: Told) -> str:
         raise CallFailed(
             Failure.BAD_ANSWER,
             f"The model used up its {connection.max_tokens:,} tokens before it wrote anything: "
-            "raise max_tokens in the connection's parameters.",
+            "raise max_tokens in the version's config or the connection's parameters.",
         )
     if told.text is None:
         raise CallFailed(Failure.BAD_ANSWER, "The provider's answer holds no text.")

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NoReturn, TypedDict
 
-DEFAULT_MAX_TOKENS = 1024  # of an answer, where the connection does not say
+DEFAULT_MAX_TOKENS = 1024  # of an answer, where nobody says
+MOST_TOKENS = 1_000_000  # that a limit may be
 
 
 class Kind(StrEnum):
@@ -66,6 +67,11 @@ class Secret:
         raise TypeError("A secret is not pickled: tasks take ids.")
 
 
+def most_tokens(parameters: Mapping[str, Any]) -> int:
+    """How long an answer to a call with these parameters may become, in tokens."""
+    return int(parameters.get("max_tokens", parameters.get("max_completion_tokens", DEFAULT_MAX_TOKENS)))
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """Where to call, as what, and how; `timeout` in seconds covers one call from its look-up to its last byte.
@@ -85,8 +91,7 @@ class Connection:
     @property
     def max_tokens(self) -> int:
         """How long an answer may become, in tokens."""
-        named = self.parameters.get("max_tokens", self.parameters.get("max_completion_tokens", DEFAULT_MAX_TOKENS))
-        return int(named)
+        return most_tokens(self.parameters)
 
 
 @dataclass(frozen=True, slots=True)

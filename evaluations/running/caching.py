@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
+from django.db import connection
 from django.db.models.functions import Now
 
 from evaluations.models import CachedCall
@@ -16,16 +17,20 @@ from promptforge.lib.json import canonical_json
 ADAPTER_VERSION = 1
 # What is older is not compared with what is asked now: the model may have changed meanwhile.
 KEPT = timedelta(hours=24)
+_KEEP = """
+    INSERT INTO evaluations_cachedcall AS kept (project_id, key, completion) VALUES (%s, %s, %s)
+    ON CONFLICT (project_id, key) DO UPDATE SET completion = excluded.completion, at = statement_timestamp()
+    WHERE kept.at <= statement_timestamp() - %s * interval '1 second'"""
 
 
-def key_of(connection: Connection, messages: Sequence[Message], *, seed: int, repeat: int, purpose: str) -> bytes:
+def key_of(asked: Connection, messages: Sequence[Message], *, seed: int, repeat: int, purpose: str) -> bytes:
     text = canonical_json(
         {
             "adapter": ADAPTER_VERSION,
-            "kind": connection.kind.value,
-            "base_url": connection.base_url,
-            "model": connection.model,
-            "parameters": dict(connection.parameters),
+            "kind": asked.kind.value,
+            "base_url": asked.base_url,
+            "model": asked.model,
+            "parameters": dict(asked.parameters),
             "messages": [dict(message) for message in messages],
             "seed": seed,
             "repeat": repeat,
@@ -42,10 +47,8 @@ def find(project_id: int, keys: Collection[bytes]) -> dict[bytes, Completion]:
 
 def keep(project_id: int, key: bytes, completion: Completion) -> None:
     """For the next run with the same question; what was kept longer than it serves makes room."""
-    stale = CachedCall.objects.filter(project_id=project_id, key=key, at__lte=Now() - KEPT)
-    stale.delete()
-    row = CachedCall(project_id=project_id, key=key, completion=canonical_json(dataclasses.asdict(completion)))
-    CachedCall.objects.bulk_create([row], ignore_conflicts=True)
+    with connection.cursor() as cursor:
+        cursor.execute(_KEEP, [project_id, key, canonical_json(dataclasses.asdict(completion)), KEPT.total_seconds()])
 
 
 def forget_old() -> int:

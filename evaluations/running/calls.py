@@ -1,7 +1,8 @@
 """One call of a run, made in a thread that touches no database: what is sent, and what came of it."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -32,6 +33,10 @@ class Line:
     @property
     def most_tokens(self) -> int:
         return self.connection.max_tokens
+
+    def asking_with(self, parameters: Mapping[str, Any]) -> "Line":
+        """The same for calls with these parameters."""
+        return replace(self, connection=replace(self.connection, parameters=parameters))
 
     @property
     def lease(self) -> float:

@@ -65,7 +65,9 @@ class Engine:
         moved = self._begin_trials(pool)
         for run_id in self._open_runs():
             facts = self._facts_of(run_id)
-            stepped = bool(score_waiting(facts)) | advance(facts)
+            stepped = bool(score_waiting(facts))
+            # While calls are on their way the look is not over: there is nothing to ask the database.
+            stepped |= not self._flies(run_id) and advance(facts)
             taken = take(facts, THREADS - self._under_way)
             for call, completion in taken.served:
                 serve(facts, call, completion)

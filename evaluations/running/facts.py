@@ -2,7 +2,10 @@
 
 from functools import cached_property
 
+from django.db.models import QuerySet
+
 from evaluations.asked_of import Demands, demands_of
+from evaluations.asked_with import parameters_by_arm
 from evaluations.asking import Asker
 from evaluations.models import Arm, Case, EvaluationRun
 from evaluations.planning import advisory_of, plan_of
@@ -22,6 +25,7 @@ class Facts:
         self._askers = {Arm.CANDIDATE.value: Asker(run.candidate)}
         if run.baseline is not None:
             self._askers[Arm.BASELINE.value] = Asker(run.baseline)
+        self.parameters = parameters_by_arm(run)
         self._messages: dict[tuple[int, str], list[Message]] = {}
 
     @cached_property
@@ -36,6 +40,11 @@ class Facts:
 
 
 def read_run(run_id: int) -> EvaluationRun:
+    return whole_runs().get(pk=run_id)
+
+
+def whole_runs() -> QuerySet[EvaluationRun]:
+    """Runs with all that working on one looks at."""
     return EvaluationRun.objects.select_related(
         "connection", "judge", "candidate__prompt", "baseline__prompt", "set_revision__set", "project", "channel"
-    ).get(pk=run_id)
+    )

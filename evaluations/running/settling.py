@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from evaluations import rates, spending
@@ -154,22 +155,20 @@ def score_waiting(facts: Facts) -> int:
     """Score the cells that wait for the live version's answers to their case, where these have come."""
     if not facts.compares_length:
         return 0
-    done = 0
-    for case_id in facts.cases:
-        ours = Cell.objects.filter(run=facts.run_id, case=case_id)
-        waiting = ours.filter(state=Cell.State.ANSWERED, measures="{}")
-        missing = ours.filter(arm=Arm.BASELINE, confirms=False, state__in=[Cell.State.PENDING, Cell.State.CALLING])
-        if not waiting.exists() or missing.exists():
-            continue
-        outputs = ours.filter(arm=Arm.BASELINE, confirms=False).exclude(output=None).values_list("output", flat=True)
-        words = [len((output or "").split()) for output in outputs]
-        mean = sum(words) / len(words) if words else None
-        for pk in waiting.values_list("pk", flat=True):
-            with transaction.atomic():
-                cell = Cell.objects.select_for_update(no_key=True).filter(pk=pk, state=Cell.State.ANSWERED).first()
-                if cell is not None:
-                    _score(facts, cell, mean)
-                    done += 1
+    live = Cell.objects.filter(run=facts.run_id, arm=Arm.BASELINE, confirms=False)
+    missing = live.filter(case=OuterRef("case"), state__in=[Cell.State.PENDING, Cell.State.CALLING])
+    waiting = Cell.objects.filter(run=facts.run_id, state=Cell.State.ANSWERED, measures="{}").exclude(Exists(missing))
+    done, means = 0, {}
+    for pk, case_id in list(waiting.values_list("pk", "case")):
+        if case_id not in means:
+            outputs = live.filter(case=case_id).exclude(output=None).values_list("output", flat=True)
+            words = [len((output or "").split()) for output in outputs]
+            means[case_id] = sum(words) / len(words) if words else None
+        with transaction.atomic():
+            cell = Cell.objects.select_for_update(no_key=True).filter(pk=pk, state=Cell.State.ANSWERED).first()
+            if cell is not None:
+                _score(facts, cell, means[case_id])
+                done += 1
     return done
 
 

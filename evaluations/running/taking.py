@@ -20,7 +20,7 @@ from evaluations.providers import CallFailed, Completion, Message
 from evaluations.running import caching
 from evaluations.running.calls import Call, Line, lines_of
 from evaluations.running.canaries import stored_answers
-from evaluations.running.facts import Facts, read_run
+from evaluations.running.facts import Facts, whole_runs
 
 _UNDER_WAY = """
     SELECT (SELECT count(*) FROM evaluations_cell c JOIN evaluations_evaluationrun r ON r.id = c.run_id
@@ -65,6 +65,7 @@ class Wanted:
     """What one cell asks next."""
 
     cell: Cell
+    line: Line
     messages: list[Message]
     seed: int
     key: bytes | None
@@ -76,10 +77,11 @@ def take(facts: Facts, limit: int) -> Taken:
     """What may be called now of a run: at most `limit` calls."""
     taken = Taken()
     with transaction.atomic():
-        held = EvaluationRun.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=facts.run_id).first()
-        if held is None or held.status not in (EvaluationRun.Status.QUEUED, EvaluationRun.Status.RUNNING):
+        run = (
+            whole_runs().select_for_update(skip_locked=True, no_key=True, of=("self",)).filter(pk=facts.run_id).first()
+        )
+        if run is None or run.status not in (EvaluationRun.Status.QUEUED, EvaluationRun.Status.RUNNING):
             return taken
-        run = read_run(facts.run_id)
         taken.pause = cannot_call(run) or ""
         if taken.pause:
             return taken
@@ -88,7 +90,7 @@ def take(facts: Facts, limit: int) -> Taken:
         except CallFailed as failed:
             taken.pause = failed.sentence
             return taken
-        if held.status == EvaluationRun.Status.QUEUED:
+        if run.status == EvaluationRun.Status.QUEUED:
             EvaluationRun.objects.filter(pk=run.pk).update(
                 status=EvaluationRun.Status.RUNNING, started_at=timezone.now()
             )
@@ -122,9 +124,9 @@ def _take_kind(kind: str, line: Line, run: EvaluationRun, facts: Facts, limit: i
     for each in wanted:
         completion = known.get(each.key) if each.key else stored.get(each.cell.pk)
         if completion is not None:
-            taken.served.append((_leased(each, line, None), completion))
+            taken.served.append((_leased(each, None), completion))
             continue
-        usd = most(line.pricing, each.messages, line.most_tokens)
+        usd = most(each.line.pricing, each.messages, each.line.most_tokens)
         reservation = spending.reserve(project_id=run.project_id, run_id=run.pk, usd=usd)
         if isinstance(reservation, spending.Refused):
             if reservation.ceiling == "run_calls":
@@ -132,15 +134,16 @@ def _take_kind(kind: str, line: Line, run: EvaluationRun, facts: Facts, limit: i
             else:
                 taken.pause = reservation.sentence
             return
-        taken.calls.append(_leased(each, line, reservation))
+        taken.calls.append(_leased(each, reservation))
 
 
 def _wanted(kind: str, line: Line, run: EvaluationRun, facts: Facts, cells: QuerySet[Cell]) -> Iterator[Wanted]:
     for cell in cells:
         case = facts.cases[cell.case_id]
         if kind == "answer":
+            own = line.asking_with(facts.parameters[cell.arm])
             messages, seed = facts.messages(case.pk, cell.arm), seed_of(run, case, cell.arm, cell.repeat)
-            yield Wanted(cell, messages, seed, _cache_key(run, cell, line, messages, seed, cell.repeat, "answer"))
+            yield Wanted(cell, own, messages, seed, _cache_key(run, cell, own, messages, seed, cell.repeat, "answer"))
             continue
         following = next_judging(cell, facts)
         if following is None:
@@ -158,7 +161,7 @@ def _wanted(kind: str, line: Line, run: EvaluationRun, facts: Facts, cells: Quer
         ]
         seed = seed_of(run, case, f"judge {again}", cell.repeat)
         key = _cache_key(run, cell, line, asked, seed, int(again), "judge")
-        yield Wanted(cell, asked, seed, key, name, again)
+        yield Wanted(cell, line, asked, seed, key, name, again)
 
 
 def _cache_key(
@@ -183,9 +186,9 @@ def next_judging(cell: Cell, facts: Facts) -> tuple[str, bool] | None:
     return None
 
 
-def _leased(wanted: Wanted, line: Line, reservation: spending.Reservation | None) -> Call:
+def _leased(wanted: Wanted, reservation: spending.Reservation | None) -> Call:
     with connection.cursor() as cursor:
-        cursor.execute(_LEASE, {"cell": wanted.cell.pk, "lease": line.lease})
+        cursor.execute(_LEASE, {"cell": wanted.cell.pk, "lease": wanted.line.lease})
         ((fence, tries),) = cursor.fetchall()
     if wanted.judging is not None:
         tries = judging_tries(wanted.cell.measures) + 1
@@ -194,7 +197,7 @@ def _leased(wanted: Wanted, line: Line, reservation: spending.Reservation | None
         fence=fence,
         tries=tries,
         began_at=timezone.now(),
-        line=line,
+        line=wanted.line,
         messages=wanted.messages,
         seed=wanted.seed,
         key=wanted.key,

@@ -278,6 +278,10 @@ TABLE: Mapping[str, Mapping[str, Call]] = {
         # No budget is left: nothing is called, and whoever may ask is told so.
         "POST": Call(CONFIGURERS, "api/v1/model-connections/{connection}/test", success=(409,)),
     },
+    "api/v1/evaluation-budget": {
+        "GET": Call(CONFIGURERS),
+        "PATCH": Call(CONFIGURERS, body={"calls_per_day": 0, "usd_per_day": 2.5}),
+    },
     "api/v1/evaluation-rules": {
         "GET": Call(f"{PEOPLE} manage evaluations:run beta billing"),
         "POST": Call(

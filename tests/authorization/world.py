@@ -116,7 +116,7 @@ def _furnish(team: Team, name: str, channel: str, guarded: str) -> dict[str, str
         by=team.farah, url="https://93.184.215.14/", events=["*"], format="standard", enabled=True, secret=None
     ).endpoint
     watch = _watch(team, prompt)
-    set_budget(by=team.farah, calls_per_day=0, usd_per_day=None)
+    set_budget(by=team.farah, fields={"calls_per_day": 0, "usd_per_day": None})
     model = create_connection(by=team.farah, name="gpt", kind="openai", model="gpt-4o", api_key="sk-own")
     shared = create_set(by=team.ada, name="shared", cases=[{"key": "one"}])
     rule = add_rule(by=team.emil, channel=protected, evaluation_set=shared, connection=model, prompt=prompt)

@@ -74,7 +74,7 @@ def labelled(scene: Scene) -> Iterator[Act]:
 
 @contextmanager
 def budget_used_up(scene: Scene) -> Iterator[Act]:
-    set_budget(by=scene.team.farah, calls_per_day=0, usd_per_day=None)
+    set_budget(by=scene.team.farah, fields={"calls_per_day": 0, "usd_per_day": None})
     made = json.loads(scene.caller().post("model-connections", {"name": "m", "kind": "openai", "model": "m"}).content)
     yield lambda: scene.caller().send("POST", f"model-connections/{made['id']}/test")
 

@@ -1,8 +1,10 @@
 """Model connections: who may keep one, what it refuses, and that its key goes in and never comes out."""
 
+import json
 import logging
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -21,10 +23,12 @@ from evaluations.actions.connections import (
 from evaluations.connecting import key_of, opened
 from evaluations.models import Budget, DaySpending, ModelConnection
 from evaluations.providers import CallFailed, Failure
+from evaluations.spending import reserve
 from events.models import Event
 from promptforge.lib import keyring
 from promptforge.lib.backup import environment, program
 from promptforge.lib.errors import DomainError
+from tests.api.conftest import Caller, body_of
 from tests.conftest import owner_url_of
 from tests.evaluations.stub_provider import Provider
 from tests.personas import Team
@@ -136,7 +140,7 @@ def test_only_who_may_configure(team: Team, made: ModelConnection, who: str, pro
         lambda: change_connection(by=by, connection=made, fields={"api_key": "sk-theirs"}),
         lambda: remove_connection(by=by, connection=made),
         lambda: check_connection(by=by, connection=made),
-        lambda: set_budget(by=by, calls_per_day=None, usd_per_day=None),
+        lambda: set_budget(by=by, fields={"calls_per_day": None, "usd_per_day": None}),
     ]
     for act in acts:
         with pytest.raises(DomainError) as forbidden:
@@ -206,7 +210,7 @@ def test_the_key_stands_nowhere(
 
 # --- What it costs ---------------------------------------------------------------------------------------------------
 def test_a_test_counts_like_any_call(team: Team, made: ModelConnection, provider: Provider) -> None:
-    set_budget(by=team.farah, calls_per_day=2, usd_per_day=Decimal(1))
+    set_budget(by=team.farah, fields={"calls_per_day": 2, "usd_per_day": Decimal(1)})
     check_connection(by=team.farah, connection=made)
     spent = DaySpending.objects.get(project=team.project)
     assert spent.calls == 1
@@ -220,11 +224,28 @@ def test_a_test_counts_like_any_call(team: Team, made: ModelConnection, provider
 
 
 def test_a_budget_is_set_and_lifted(team: Team) -> None:
-    set_budget(by=team.farah, calls_per_day=5, usd_per_day=Decimal("1.5"))
-    set_budget(by=team.farah, calls_per_day=5, usd_per_day=Decimal("1.5"))
+    set_budget(by=team.farah, fields={"calls_per_day": 5, "usd_per_day": Decimal("1.5")})
+    set_budget(by=team.farah, fields={"calls_per_day": 5, "usd_per_day": Decimal("1.5")})
     assert kinds(team) == ["budget.changed"]
     for bad in ({"calls_per_day": -1, "usd_per_day": None}, {"calls_per_day": None, "usd_per_day": Decimal(10**6)}):
         with pytest.raises(DomainError, match="Name a"):
-            set_budget(by=team.farah, **bad)  # type: ignore[arg-type]
-    set_budget(by=team.farah, calls_per_day=None, usd_per_day=None)
+            set_budget(by=team.farah, fields=bad)
+    set_budget(by=team.farah, fields={"calls_per_day": None, "usd_per_day": None})
     assert Budget.objects.get().calls_per_day is None
+
+
+def test_a_budget_by_rest_changes_what_it_names(team: Team) -> None:
+    caller = Caller(team.key("manage"))
+    spent = {"day": datetime.now(UTC).date().isoformat(), "calls": 0, "usd": 0.0}
+    assert body_of(caller.get("evaluation-budget")) == {"calls_per_day": None, "usd_per_day": None, "today": spent}
+    reserve(project_id=team.project.pk, usd=Decimal("0.25"))
+    caller.send("PATCH", "evaluation-budget", {"usd_per_day": 2.5})
+    now = body_of(caller.send("PATCH", "evaluation-budget", {"calls_per_day": 7}))
+    assert now == {"calls_per_day": 7, "usd_per_day": 2.5, "today": spent | {"calls": 1, "usd": 0.25}}
+    assert body_of(caller.send("PATCH", "evaluation-budget", {"usd_per_day": None}))["calls_per_day"] == 7
+    assert kinds(team) == ["budget.changed"] * 3
+    for bad in ({"calls_per_day": -1}, {"calls_per_day": "7"}, {"usd_per_day": 10**6}, {"today": 1}, {"calls": 1}):
+        answer = caller.send("PATCH", "evaluation-budget", bad)
+        assert answer.status_code == 400, bad
+        assert [each["pointer"] for each in json.loads(answer.content)["errors"]] == [f"/{next(iter(bad))}"]
+    assert kinds(team) == ["budget.changed"] * 3

@@ -1,4 +1,4 @@
-"""Workers, PostgreSQL and brokers die in the middle of runs: no paid answer is lost, and none is paid twice but those
+"""Workers, brokers and PostgreSQL die in the middle of runs: no paid answer is lost, and none is paid twice but those
 that were on their way."""
 
 import os
@@ -11,14 +11,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from amqp.exceptions import NotFound
+from kombu import Connection
+from redis import Redis
 
 from evaluations.models import Cell, EvaluationRun
 from promptforge.lib import keyring
+from promptforge.lib.cluster import APPLICATION, Cluster
+from tests.backup.conftest import Machine, machines
 from tests.evaluations.running import HELLO, Bench, finished, make_bench, make_due
 from tests.evaluations.stub_provider import Provider
 from tests.personas import Team
 from tests.plugin import ROOT
 from tests.races.conftest import environment_of, process
+from tests.startup.conftest import wait_until
 
 RUBRIC = [*HELLO, {"type": "llm-rubric", "value": "The answer greets", "name": "greets"}]
 CONCURRENCY = 4
@@ -72,10 +78,11 @@ def bench(team: Team, provider: Provider) -> Bench:
 
 def paid_for(run: EvaluationRun) -> int:
     """The calls that the answers of a run took: each cell's own, and each grade."""
-    cells = Cell.objects.filter(run=run, state="done")
-    return sum(
-        1 + scores.count('"greets"') + scores.count('"again"') for scores in cells.values_list("scores", flat=True)
-    )
+    return sum(map(calls_behind, Cell.objects.filter(run=run, state="done").values_list("scores", flat=True)))
+
+
+def calls_behind(scores: str) -> int:
+    return 1 + scores.count('"greets"') + scores.count('"again"')
 
 
 def kept(run: EvaluationRun) -> dict[int, tuple[object, ...]]:
@@ -124,13 +131,14 @@ def ring() -> str:
 
 # --- Real workers and brokers ----------------------------------------------------------------------------------------
 @contextmanager
-def celery(name_of_database: str, home: Path, broker: str, provider: Provider) -> Iterator[subprocess.Popen[bytes]]:
+def celery(
+    environment: dict[str, str], home: Path, broker: str, provider: Provider
+) -> Iterator[subprocess.Popen[bytes]]:
     """A real worker of two processes with the schedule inside it, in a group that is killed whole."""
     for folder in ("broker", "broker-control"):
         (home / folder).mkdir(exist_ok=True)
-    environment = environment_of(name_of_database) | {
+    environment = environment | {
         "PROMPTFORGE_VAR": str(home),
-        "PROMPTFORGE_KEYS": ring(),
         "PROMPTFORGE_ALLOWED_PRIVATE_HOSTS": provider.host,
         "CELERY_BROKER_URL": broker,
     }
@@ -148,6 +156,11 @@ def celery(name_of_database: str, home: Path, broker: str, provider: Provider) -
         worker.wait()
 
 
+def on(name_of_database: str) -> dict[str, str]:
+    """The environment of a worker on the test's database."""
+    return environment_of(name_of_database) | {"PROMPTFORGE_KEYS": ring()}
+
+
 BROKERS = {
     "filesystem": "filesystem://",
     "redis": "redis://127.0.0.1:6379/14",
@@ -155,27 +168,22 @@ BROKERS = {
 }
 
 
-@pytest.mark.parametrize(
-    "broker",
-    [
-        "filesystem",
-        pytest.param("redis", marks=pytest.mark.full),
-        pytest.param("rabbitmq", marks=pytest.mark.full),
-    ],
-)
+@pytest.mark.full
+@pytest.mark.parametrize("broker", list(BROKERS))
 def test_workers_killed_with_their_broker_lose_nothing(
     bench: Bench, provider: Provider, committed_db: str, tmp_path: Path, broker: str
 ) -> None:
-    """The first workers are killed whole in mid-run; others go on, from rows alone."""
+    """The first workers are killed whole in mid-run; others go on from rows alone, and the broker forgets twice."""
     run = bench.start(**ONE_LOOK)
-    with celery(committed_db, tmp_path, BROKERS[broker], provider):
+    with celery(on(committed_db), tmp_path, BROKERS[broker], provider):
         wait_for(lambda: Cell.objects.filter(run=run, state="done").count() >= 5, tmp_path)
     before = kept(run)
     assert len(before) < 30
-    for message in (tmp_path / "broker").glob("*"):
-        message.unlink()
+    forget(broker, tmp_path)
     make_due(run)
-    with celery(committed_db, tmp_path, BROKERS[broker], provider) as worker:
+    with celery(on(committed_db), tmp_path, BROKERS[broker], provider) as worker:
+        wait_for(lambda: len(kept(run)) > len(before), tmp_path)
+        forget(broker, tmp_path)
         wait_for(lambda: EvaluationRun.objects.get(pk=run.pk).status == "done", tmp_path)
         worker.send_signal(signal.SIGTERM)
         worker.wait(30)
@@ -186,6 +194,90 @@ def test_workers_killed_with_their_broker_lose_nothing(
     said = (tmp_path / "worker.log").read_text()
     assert "sk-good" not in said
     assert "Traceback" not in said
+
+
+def forget(broker: str, home: Path) -> None:
+    """Everything that the broker holds is gone, under the feet of whoever is connected."""
+    if broker == "redis":
+        Redis.from_url(BROKERS[broker]).flushdb()
+    elif broker == "rabbitmq":
+        with Connection(BROKERS[broker]) as connection, suppress(NotFound):
+            connection.default_channel.queue_purge("celery")
+    for message in (home / "broker").glob("*"):
+        message.unlink(missing_ok=True)
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------------------------
+SCENE = """
+from pathlib import Path
+from tests.evaluations.running import make_bench
+from tests.evaluations.stub_provider import Provider
+from tests.evaluations.test_kills import CONCURRENCY, ONE_LOOK, RUBRIC
+from tests.personas import make_team
+provider = Provider(*json.loads(sys.argv[1]))
+bench = make_bench(make_team("shop", "solo"), provider, criteria=RUBRIC, max_concurrency=CONCURRENCY)
+print(json.dumps(bench.start(**ONE_LOOK).pk))
+"""
+KILLS = 4
+DONE = "SELECT id, output, request_id, scores, measures FROM evaluations_cell WHERE state = 'done'"
+# What was leased before this moment, and by nobody who lives.
+FREE = "UPDATE evaluations_cell SET leased_until = now() WHERE leased_until < to_timestamp({}) + interval '75 seconds'"
+
+
+@pytest.mark.full
+@pytest.mark.timeout(300)
+def test_postgresql_killed_in_the_middle_of_a_run_loses_no_answer(provider: Provider) -> None:
+    """Killed four times under a worker that lives on: what was committed stays, and only calls on their way are paid
+    again."""
+    provider.behave(texts={"Does the answer fulfil": "GRADE: PASS", "Text": "Hello Ada!"}, delay=0.1)
+    with machines() as (make, _), lasting(make(PROMPTFORGE_KEYS=ring())) as (machine, cluster):
+        machine.manage("migrate", "-v0")
+        run = machine.ask(SCENE, [str(provider.folder), provider.port])
+        environment = machine.environment | {"DATABASE_URL": cluster.url(APPLICATION)}
+        with celery(environment, machine.home, BROKERS["filesystem"], provider) as worker:
+            for kill in range(1, KILLS + 1):
+                wait_for(lambda n=kill: len(machine.sql(DONE)) >= 5 * n, machine.home)
+                before = set(machine.sql(DONE))
+                killed_at = kill_postgresql(cluster)
+                time.sleep(0.3)  # the worker meets a database that is not there
+                cluster.start()
+                assert before <= set(machine.sql(DONE))
+                machine.sql(FREE.format(killed_at))
+            wait_for(lambda: machine.sql("SELECT 1 FROM evaluations_evaluationrun WHERE status = 'done'"), machine.home)
+            assert worker.poll() is None, "the worker lives through it"
+        found = machine.sql(f"SELECT outcome, calls FROM evaluations_evaluationrun WHERE id = {run}")
+        cells = machine.sql(f"SELECT case_id, arm, repeat, state, scores FROM evaluations_cell WHERE run_id = {run}")
+    outcome, counted = found[0]
+    paid = sum(calls_behind(scores) for *_, scores in cells)
+    print(f"killed {KILLS} times: {len(provider.calls())} calls for {paid} that the answers took")
+    assert outcome == "PASS"
+    assert (len(cells), len({cell[:3] for cell in cells}), {cell[3] for cell in cells}) == (30, 30, {"done"})
+    assert len(provider.calls()) <= paid + CONCURRENCY * KILLS
+    assert len(provider.calls()) <= counted
+
+
+@contextmanager
+def lasting(machine: Machine) -> Iterator[tuple[Machine, Cluster]]:
+    """The machine with a PostgreSQL that keeps what it commits, other than those of tests."""
+    cluster = Cluster(machine.home)
+    os.kill(pid_of(cluster), signal.SIGINT)
+    wait_until(lambda: not cluster.is_running(), 20)
+    cluster.start()
+    try:
+        yield machine, cluster
+    finally:
+        cluster.stop()
+
+
+def pid_of(cluster: Cluster) -> int:
+    return int((cluster.data / "postmaster.pid").read_text().split()[0])
+
+
+def kill_postgresql(cluster: Cluster) -> float:
+    """When it was dead, in seconds of the epoch."""
+    os.kill(pid_of(cluster), signal.SIGKILL)
+    wait_until(lambda: not cluster.is_running(), 20)
+    return time.time()
 
 
 def wait_for(reached: object, home: Path, seconds: float = 100) -> None:
@@ -201,7 +293,7 @@ def test_a_worker_that_is_told_to_end_ends_soon_and_leaves_no_cell_taken(
 ) -> None:
     run = bench.start()
     provider.behave(text="GRADE: PASS", delay=0.5)
-    with celery(committed_db, tmp_path, BROKERS["filesystem"], provider) as worker:
+    with celery(on(committed_db), tmp_path, BROKERS["filesystem"], provider) as worker:
         wait_for(lambda: len(provider.calls()) >= 3, tmp_path)
         began = time.monotonic()
         worker.send_signal(signal.SIGTERM)

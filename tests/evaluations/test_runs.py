@@ -14,6 +14,7 @@ from django.db import transaction
 from evaluations.actions.runs import cancel_run, label_answer, resume_run
 from evaluations.calibrating import calibration
 from evaluations.models import Budget, CachedCall, Cell, EvaluationRun, ModelConnection
+from evaluations.running import calls
 from evaluations.running.engine import work
 from events.models import Event, RestoreFence
 from promptforge.lib.errors import DomainError
@@ -166,24 +167,27 @@ def test_only_who_edits_the_prompt_starts_cancels_and_resumes(make: Make, team: 
         ({"fault": "html"}, "bad_answer"),
         ({"fault": "truncated"}, "bad_answer"),
         ({"fault": "huge"}, "too_large"),
-        ({"fault": "error_in_200"}, None),
+        ({"fault": "error_in_200"}, "server_error"),
         ({"fault": "wrong_model"}, "wrong_model"),
+        ({"fault": "drip"}, "timeout"),
+        ({"fault": "cut"}, "unreachable"),
     ],
     ids=lambda value: value["fault"] if isinstance(value, dict) else "",
 )
 def test_a_failing_provider_is_classified_and_never_scored(
-    make: Make, provider: Provider, behaviour: dict[str, Any], error: str | None
+    make: Make, provider: Provider, behaviour: dict[str, Any], error: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever a provider makes of the candidate's calls, the verdict is none that lets it pass."""
     bench = make(cases=1)
+    if error == "timeout":
+        monkeypatch.setattr(calls, "SECONDS", 0.3)  # a byte now and then does not make a call last longer
     provider.behave(text="Hello Ada!", only="Text 2", **behaviour)
     run = to_the_end(bench.start(**ONE_LOOK))
     failed = Cell.objects.filter(run=run, state="unscored")
     assert run.outcome in ("INCONCLUSIVE", "NOT_COMPARABLE"), (run.status, run.outcome, run.verdict)
     assert failed.exists()
     assert set(failed.values_list("arm", "score", "passed")) == {("candidate", None, None)}
-    if error is not None:
-        assert set(failed.values_list("error", flat=True)) == {error}
+    assert set(failed.values_list("error", flat=True)) == {error}
     assert all("sk-good" not in detail for detail in failed.values_list("error_detail", flat=True))
     if error == "wrong_model":
         assert run.outcome == "NOT_COMPARABLE"

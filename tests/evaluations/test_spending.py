@@ -9,8 +9,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from evaluations.models import Budget, DaySpending, EvaluationRun
+from evaluations.running.engine import Engine
 from evaluations.spending import Refused, Reservation, reserve, settle
 from tests.evaluations.rows import new_run, new_set
+from tests.evaluations.running import make_bench
+from tests.evaluations.stub_provider import Provider
 from tests.personas import Team
 from tests.races.conftest import at_once
 
@@ -54,6 +57,28 @@ def test_fifty_workers_and_a_cap_for_ten_calls(
     one.refresh_from_db()
     assert (one.calls, one.cost_usd) == (10, 10 * PRICE)
     assert spent(team) == (10, 10 * PRICE)
+
+
+@pytest.mark.parametrize(
+    ("engines", "ceiling"),
+    [(12, "run_calls"), *(pytest.param(50, each, marks=pytest.mark.full) for each in ("run_calls", "day_calls"))],
+)
+def test_many_engines_at_once_and_a_cap_for_ten_calls(
+    team: Team, provider: Provider, engines: int, ceiling: str
+) -> None:
+    """Past even the right of one worker among many: all take from one run, and together make ten calls."""
+    provider.behave(text="Hello Ada!", delay=0.05)
+    bench = make_bench(team, provider, cases=10, max_concurrency=200)
+    one = bench.start()
+    if ceiling == "run_calls":
+        EvaluationRun.objects.filter(pk=one.pk).update(max_calls=10)
+    else:
+        Budget.objects.create(project=team.project, calls_per_day=10)
+    ended = at_once(engines, lambda _: Engine(one.pk).work(20))
+    assert [each for each in ended if isinstance(each, BaseException)] == []
+    one.refresh_from_db()
+    assert (len(provider.calls()), one.calls, spent(team)) == (10, 10, (10, 0))
+    assert (one.status, one.outcome) == (("done", "INCOMPLETE") if ceiling == "run_calls" else ("paused", ""))
 
 
 def test_a_refusal_counts_nothing(team: Team) -> None:

@@ -311,6 +311,7 @@ PAGES = [
     Shown("run-passed", "emil", run_address("PASS")),
     Shown("run-open", "emil", run_address("INCONCLUSIVE")),
     Shown("run-paused", "emil", run_address("paused")),
+    Shown("new_run-which", "emil", "/p/demo/evaluations/runs/new/"),
     Shown(
         "new_run",
         "emil",

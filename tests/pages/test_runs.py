@@ -146,6 +146,13 @@ def test_a_ceiling_is_a_sum_of_money(standing_demo: Demo, failed: EvaluationRun,
     assert EvaluationRun.objects.count() == count
 
 
+def test_a_new_run_without_a_prompt_asks_which(standing_demo: Demo, failed: EvaluationRun) -> None:
+    said = read(signed_in(standing_demo.people["emil"]), "/p/demo/evaluations/runs/new/?prompt=")
+    assert "Which prompt is to be compared?" in said
+    assert "shop/size-advice" in said
+    assert signed_in(standing_demo.people["noor"]).get("/p/demo/evaluations/runs/new/").status_code == 403
+
+
 # --- In the browser --------------------------------------------------------------------------------------------------
 def test_by_keyboard_from_the_promotion_to_a_case_and_back(look: Visit, standing_demo: Demo) -> None:
     evaluated(standing_demo, "FAIL")

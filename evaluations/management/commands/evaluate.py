@@ -65,7 +65,7 @@ class Command(ProjectCommand):
             options["junit"].write_text(write_junit(report), encoding="utf-8")
         if options["markdown"]:
             options["markdown"].write_text(write_comment(report), encoding="utf-8")
-        sentence = f"{report.outcome}: {report.sentence} {report.advice}".strip()
+        sentence = " ".join(filter(None, [f"{report.outcome}: {report.sentence}", report.advice, *report.notes]))
         self.stdout.write(json.dumps(run_shape(run), ensure_ascii=False) if options["json"] else sentence)
         sys.exit(EXIT[report.outcome])
 

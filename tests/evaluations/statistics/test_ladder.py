@@ -79,14 +79,16 @@ def alarms(nights: int, references: int, seed: int) -> tuple[int, int]:
 
 @pytest.mark.parametrize("runs", [60, pytest.param(1000, marks=pytest.mark.full)])
 def test_a_silent_change_is_alarmed_within_two_runs(runs: int) -> None:
-    assert found_share(range(runs), cases=30, points=25) >= 0.95
-    assert found_share(range(runs), cases=10, points=45) >= 0.95
+    shares = found_share(range(runs), cases=30, points=25), found_share(range(runs), cases=10, points=45)
+    print(f"found in the second run: {shares[0]:.1%} of 25 points on 30 cases, {shares[1]:.1%} of 45 points on 10")
+    assert min(shares) >= 0.95
 
 
 @pytest.mark.parametrize("nights", [300, pytest.param(20_000, marks=pytest.mark.full)])
 def test_quiet_nights_raise_no_alarm(nights: int) -> None:
     """At most one in a thousand, three metrics each; and one night in fifty asks for fresh samples at most."""
     found, suspected = alarms(nights, max(3, nights // 500), seed=1)
+    print(f"{nights:,} quiet nights: {found} alarms, {suspected} suspicions")
     assert found <= nights / 1000
     assert suspected <= max(9, nights / 50)
 
