@@ -8,9 +8,10 @@ from django.db.models.functions import Now
 
 from accounts.policies import Principal
 from evaluations.asking import messages_of
-from evaluations.models import Trial
+from evaluations.models import ModelConnection, Trial
 from evaluations.models.trials import KEPT
-from evaluations.providers import Message
+from evaluations.providers import Kind, Message
+from evaluations.sampling import Sampling, parameters_of, sampling_of
 from promptforge.lib.errors import DomainError, Fault
 from prompts import templating
 from prompts.models import Head, Prompt, PromptVersion
@@ -23,8 +24,16 @@ class Asked:
     """What one side is asked, or why it cannot be."""
 
     name: str  # as a sentence names it: "The draft", "Version 12"
+    config: Mapping[str, Any]
     messages: list[Message]
     refusal: DomainError | None = None
+
+    def sampling(self, connection: ModelConnection) -> Sampling:
+        """What of its config this connection applies, as in an evaluation."""
+        return sampling_of(self.config, kind=Kind(connection.kind), model=connection.model)
+
+    def parameters(self, connection: ModelConnection) -> dict[str, Any]:
+        return parameters_of(self.sampling(connection).applied, connection.parameter_values)
 
     @property
     def missing(self) -> list[str]:
@@ -38,13 +47,17 @@ def live_version(prompt: Prompt) -> PromptVersion | None:
     return head.version if head else None
 
 
-def asked_of_draft(content: Any, variables: Sequence[Mapping[str, Any]], values: Mapping[str, str]) -> Asked:
-    """`content` and `variables` as saving would have them, `values` as a person typed them; empty is not given."""
-    return _asked("The draft", content, variables, values)
+def asked_of_draft(
+    content: Any, variables: Sequence[Mapping[str, Any]], config: Mapping[str, Any], values: Mapping[str, str]
+) -> Asked:
+    """`content`, `variables` and `config` as saving would have them, `values` as a person typed them; "" is none."""
+    return _asked("The draft", content, variables, config, values)
 
 
 def asked_of_live(version: PromptVersion, values: Mapping[str, str]) -> Asked:
-    return _asked(f"Version {version.number}", version.served_content, version.variable_list, values)
+    return _asked(
+        f"Version {version.number}", version.served_content, version.variable_list, version.config_object, values
+    )
 
 
 def refuse_what_lacks(asked: Sequence[Asked]) -> None:
@@ -64,7 +77,13 @@ def own_trial(by: Principal, prompt: Prompt) -> Trial | None:
     return trials.select_related("connection", "live_version").prefetch_related("answers").first()
 
 
-def _asked(name: str, content: Any, variables: Sequence[Mapping[str, Any]], values: Mapping[str, str]) -> Asked:
+def _asked(
+    name: str,
+    content: Any,
+    variables: Sequence[Mapping[str, Any]],
+    config: Mapping[str, Any],
+    values: Mapping[str, str],
+) -> Asked:
     try:
         given = _read(variables, values)
         # What the application sends of a conversation, a sample has none of: it begins here.
@@ -72,10 +91,10 @@ def _asked(name: str, content: Any, variables: Sequence[Mapping[str, Any]], valu
         rendered = templating.render(content, variables, given, nothing)
         messages = messages_of(rendered.content)
     except DomainError as refusal:
-        return Asked(name, [], refusal)
+        return Asked(name, config, [], refusal)
     if not any(message["content"].strip() for message in messages):
-        return Asked(name, [], DomainError("missing_variable", "There is no text to ask a model with."))
-    return Asked(name, messages)
+        return Asked(name, config, [], DomainError("missing_variable", "There is no text to ask a model with."))
+    return Asked(name, config, messages)
 
 
 def _read(variables: Sequence[Mapping[str, Any]], values: Mapping[str, str]) -> dict[str, Any]:

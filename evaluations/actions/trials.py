@@ -26,12 +26,13 @@ def try_draft(
     draft: Draft,
     content: Any,
     variables: Sequence[Mapping[str, Any]],
+    config: Mapping[str, Any],
     values: Mapping[str, str],
     connection: ModelConnection,
 ) -> Trial:
     """Have a model asked with the draft, and with the version that is live, for the same values; a worker asks.
 
-    `content` and `variables` are the draft's as saving would have them: includes expanded, every variable declared.
+    `content`, `variables` and `config` are the draft's as saving would have them: includes expanded, all declared.
     The try takes the place of the one before, unless a worker asks for that one now.
     """
     require(by.may_with_scope(Permission.EDIT, Scope.EVALUATIONS_RUN, draft.prompt))
@@ -40,7 +41,7 @@ def try_draft(
     if connection.project_id != by.project.pk or connection.removed_at is not None:
         raise wrong("connection", "This model connection does not stand in this project. Choose another one.")
     live = live_version(draft.prompt)
-    sides = {TrialAnswer.Side.DRAFT: asked_of_draft(content, variables, values)}
+    sides = {TrialAnswer.Side.DRAFT: asked_of_draft(content, variables, config, values)}
     if live is not None:
         sides[TrialAnswer.Side.LIVE] = asked_of_live(live, values)
     refuse_what_lacks(list(sides.values()))
@@ -65,5 +66,5 @@ def forget_old_trials() -> int:
 
 
 def _answer(trial: Trial, side: str, asked: Asked) -> TrialAnswer:
-    parameters = canonical_json(trial.connection.parameter_values)
+    parameters = canonical_json(asked.parameters(trial.connection))
     return TrialAnswer(trial=trial, side=side, messages=canonical_json(asked.messages), parameters=parameters)

@@ -19,7 +19,8 @@ from evaluations.models import ConnectionRate, ModelConnection, Trial, TrialAnsw
 from evaluations.models.trials import LONGEST_WAIT
 from evaluations.pages.numbers import counted, lasting, money
 from evaluations.prices import estimate
-from evaluations.providers import DEFAULT_MAX_TOKENS, Failure
+from evaluations.providers import Failure, most_tokens
+from evaluations.sampling import Left, left_told
 from evaluations.trying import CHANNEL, Asked, asked_of_draft, asked_of_live, live_version, own_trial
 from promptforge.lib.errors import DomainError, shorten, wrong
 from promptforge.lib.json import canonical_json
@@ -84,7 +85,7 @@ def trial_part(
     """The part of the page and what it needs. `live` is what is live in stable; `chosen` names a connection, or not."""
     connections = list(ModelConnection.objects.standing().filter(project=prompt.project_id).order_by("name"))
     trial = own_trial(principal, prompt)
-    asked = {TrialAnswer.Side.DRAFT.value: asked_of_draft(seen.content, seen.variables, values)}
+    asked = {TrialAnswer.Side.DRAFT.value: asked_of_draft(seen.content, seen.variables, seen.config, values)}
     if live is not None:
         asked[TrialAnswer.Side.LIVE.value] = asked_of_live(live, values)
     if not chosen and len(connections) > 1:
@@ -99,6 +100,7 @@ def trial_part(
         "live": live,
         "only_live": [(name, values.get(name, "")) for name in _names(live) if name not in seen.names],
         "plan": _plan(connection, list(asked.values())) if connection else "",
+        "left": _left(connection, list(asked.values())) if connection else [],
         "lacks": _lacks(seen, list(asked.values())),
         "tried": tried,
         "is_stale": trial is not None and _is_stale(trial, live, asked),
@@ -124,6 +126,7 @@ class TryPage(EditPage):
             draft=draft,
             content=seen.content,
             variables=seen.variables,
+            config=seen.config,
             values=values_of(request.POST),
             connection=self._connection(request.POST.get("connection", "")),
         )
@@ -229,14 +232,25 @@ def _names(live: PromptVersion | None) -> list[str]:
 def _plan(connection: ModelConnection, asked: list[Asked]) -> str:
     """What pressing the button makes: answers for sure, money where the connection says its price."""
     answers = f"1 sample, {counted(len(asked), 'answer')}"
-    limit = int(connection.parameter_values.get("max_tokens", DEFAULT_MAX_TOKENS))
     # A table of prices is loaded by workers alone, so it is not asked here.
     known = connection.price_values is not None or connection.kind == ModelConnection.Kind.LOCAL
-    costs = [estimate(pricing(connection), each.messages, limit) if known else None for each in asked]
+    costs = [
+        estimate(pricing(connection), each.messages, most_tokens(each.parameters(connection))) if known else None
+        for each in asked
+    ]
     if any(cost is None for cost in costs):
         return f"{answers}; what they cost is told with them"
     total = sum(filter(None, costs), Decimal(0))
     return f"{answers}, at most about {money(total)}" if total else f"{answers}, free of charge"
+
+
+def _left(connection: ModelConnection, asked: list[Asked]) -> list[str]:
+    """What of the configs the model is not asked with, a sentence for each reason."""
+    whose: dict[Left, list[str]] = {}
+    for each in asked:
+        for left in each.sampling(connection).left:
+            whose.setdefault(left, []).append(f"{each.name[0].lower()}{each.name[1:]}’s config")
+    return [left_told(left, "both configs" if len(names) > 1 else names[0]) for left, names in whose.items()]
 
 
 def _lacks(seen: lint.Seen, asked: list[Asked]) -> list[str]:
@@ -251,6 +265,9 @@ def _lacks(seen: lint.Seen, asked: list[Asked]) -> list[str]:
 
 def _is_stale(trial: Trial, live: PromptVersion | None, asked: Mapping[str, Asked]) -> bool:
     """Whether what was asked is no longer what would be asked."""
-    before = {answer.side: answer.messages for answer in trial.answers.all()}
-    now = {side: canonical_json(each.messages) for side, each in asked.items()}
+    before = {answer.side: (answer.messages, answer.parameters) for answer in trial.answers.all()}
+    now = {
+        side: (canonical_json(each.messages), canonical_json(each.parameters(trial.connection)))
+        for side, each in asked.items()
+    }
     return before != now or trial.live_version_id != (live.pk if live else None)

@@ -92,6 +92,7 @@ def trial_under_way(scene: Scene) -> Iterator[Act]:
         draft=draft,
         content="Hi",
         variables=[],
+        config={},
         values={"customer_name": "Ada"} | values,
         connection=row,
     )

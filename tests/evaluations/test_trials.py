@@ -66,6 +66,7 @@ def attempt(bench: Bench, draft: Draft, **fields: Any) -> Trial:
         "draft": draft,
         "content": "Draft for {{customer_name}}",
         "variables": [NAME],
+        "config": {},
         "values": {"customer_name": "Ada"},
         "connection": bench.connection,
     }
@@ -103,6 +104,15 @@ def test_both_sides_are_asked_with_the_same_values_and_paid(bench: Bench, provid
     task()
     work(100)
     assert len(provider.calls()) == 2
+
+
+def test_each_side_is_asked_with_its_own_config(bench: Bench, provider: Provider) -> None:
+    config = {"temperature": 1, "model": "other", "tools": []}
+    attempt(bench, drafted(bench), config=config)
+    work(100)
+    asked = {call["messages"][0]["content"]: call["body"] for call in provider.calls()}
+    assert {text: body["temperature"] for text, body in asked.items()} == {"Text 1 for Ada": 0.5, "Draft for Ada": 1}
+    assert all(body["model"] == "stub-1" and "tools" not in body for body in asked.values())
 
 
 def test_who_may_and_what_is_refused_before_anything_is_asked(bench: Bench, provider: Provider) -> None:
@@ -330,7 +340,9 @@ def test_placeholders_are_empty_and_a_first_version_is_asked_alone(
     prompt = team.prompt("support/chat", content=chat)
     columns = {"source": json.dumps(chat), "variables": "[]", "config": "", "message": ""}
     draft = keep_draft(by=team.ada, prompt=prompt, columns=columns, base=find_version(prompt, None), seen=None)
-    trial = try_draft(by=team.ada, draft=draft, content=chat, variables=[], values={}, connection=bench.connection)
+    trial = try_draft(
+        by=team.ada, draft=draft, content=chat, variables=[], config={}, values={}, connection=bench.connection
+    )
     assert trial.live_version is None
     work(100)
     answer = TrialAnswer.objects.get(trial=trial)

@@ -131,7 +131,15 @@ def tried(demo: Demo) -> str:
     with asking() as provider:
         provider.behave(texts={added: NEW_REFUND, "": OLD_REFUND})
         line = connected(demo, provider, "support-chat")
-        try_draft(by=ada, draft=draft, content=seen.content, variables=seen.variables, values=values, connection=line)
+        try_draft(
+            by=ada,
+            draft=draft,
+            content=seen.content,
+            variables=seen.variables,
+            config=seen.config,
+            values=values,
+            connection=line,
+        )
         work(60)
     return address
 
