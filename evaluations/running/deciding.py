@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
 
 from evaluations import tone
 from evaluations.actions.runs import finish_run
@@ -16,8 +18,9 @@ from evaluations.planning import insert_confirming, insert_repeats
 from evaluations.providers import Failure
 from evaluations.running.criteria_told import criteria_told
 from evaluations.running.facts import Facts, read_run
-from evaluations.running.taking import open_cells
+from evaluations.running.taking import OPEN, open_cells
 
+NOT_CALLED = "not_called"
 _ENDED = [Cell.State.DONE, Cell.State.UNSCORED]
 
 
@@ -29,13 +32,17 @@ def advance(facts: Facts) -> bool:
     if run.status not in (EvaluationRun.Status.QUEUED, EvaluationRun.Status.RUNNING) or open_cells(run.pk):
         return False
     cells = list(Cell.objects.filter(run=run, state__in=_ENDED).order_by("position"))
-    alone = run.purpose != EvaluationRun.Purpose.COMPARISON
+    why_not = next((cell.error_detail for cell in cells if cell.error == NOT_CALLED), None)
+    alone = run.purpose != EvaluationRun.Purpose.COMPARISON or why_not is not None
     found = None if alone else decide(evidence_of(facts, run, cells), facts.plan, run.look)
     with transaction.atomic():
         held = EvaluationRun.objects.select_for_update(no_key=True).get(pk=run.pk)
         if held.status != run.status or held.look != run.look or Cell.objects.filter(run=run).count() != len(cells):
             return True  # somebody else took the step
-        if found is None:
+        if why_not is not None:
+            outcome = EvaluationRun.Outcome.INCOMPLETE
+            finish_run(run, outcome, {"outcome": outcome.value, "sentence": why_not, "delta": None})
+        elif found is None:
             finish_run(run, *measured(held, cells, facts.plan))
         elif isinstance(found, Continue):
             insert_repeats(run, facts.cases.values(), facts.plan.looks[run.look], found.repeats)
@@ -47,22 +54,23 @@ def advance(facts: Facts) -> bool:
     return True
 
 
-def give_up(run_id: int, sentence: str) -> None:
-    """End a run whose calls are used up: what is missing stays missing, and nothing is judged."""
+def give_up(run_id: int, sentence: str) -> bool:
+    """Ask nothing more of a run whose calls are used up: what nobody holds stays missing. Returns whether that is any.
+
+    With the last call on its way the run ends as INCOMPLETE (`advance`).
+    """
     with transaction.atomic():
         run = EvaluationRun.objects.select_for_update(no_key=True).get(pk=run_id)
         if run.status not in (EvaluationRun.Status.QUEUED, EvaluationRun.Status.RUNNING):
-            return
-        states = [Cell.State.PENDING, Cell.State.ANSWERED]
-        idle = Cell.objects.select_for_update(skip_locked=True).filter(run=run_id, state__in=states)
-        Cell.objects.filter(pk__in=list(idle.values_list("pk", flat=True))).update(
-            state=Cell.State.UNSCORED, error="not_called", error_detail=sentence, leased_until=None, next_at=None
+            return False
+        # Also what somebody held who died: it would wait for another call for ever.
+        free = Q(leased_until=None) | Q(leased_until__lte=Now())
+        cells = Cell.objects.filter(free, run=run_id, state__in=OPEN)
+        idle = list(cells.select_for_update(skip_locked=True).values_list("pk", flat=True))
+        Cell.objects.filter(pk__in=idle).update(
+            state=Cell.State.UNSCORED, error=NOT_CALLED, error_detail=sentence, leased_until=None, next_at=None
         )
-        if open_cells(run_id):
-            return  # calls are on their way; they end first
-        finish_run(
-            run, EvaluationRun.Outcome.INCOMPLETE, {"outcome": "INCOMPLETE", "sentence": sentence, "delta": None}
-        )
+    return bool(idle)
 
 
 def measured(run: EvaluationRun, cells: list[Cell], plan: Any) -> tuple[str, dict[str, Any]]:

@@ -77,9 +77,8 @@ class Engine:
                 self.flying[pool.submit(perform, call)] = call
             if taken.pause:
                 pause_run(run_id, taken.pause)
-            if taken.spent and not self._flies(run_id):
-                give_up(run_id, taken.spent)
-            moved = moved or stepped or bool(taken.calls or taken.served)
+            gave_up = bool(taken.spent) and not self._flies(run_id) and give_up(run_id, taken.spent)
+            moved = moved or stepped or gave_up or bool(taken.calls or taken.served)
         return moved
 
     @property

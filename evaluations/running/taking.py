@@ -22,6 +22,7 @@ from evaluations.running.calls import Call, Line, lines_of
 from evaluations.running.canaries import stored_answers
 from evaluations.running.facts import Facts, whole_runs
 
+OPEN = [Cell.State.PENDING, Cell.State.CALLING, Cell.State.ANSWERED]
 _UNDER_WAY = """
     SELECT (SELECT count(*) FROM evaluations_cell c JOIN evaluations_evaluationrun r ON r.id = c.run_id
         WHERE c.leased_until > public.promptforge_now() AND
@@ -215,5 +216,4 @@ def judging_tries(measures: str) -> int:
 
 
 def open_cells(run_id: int) -> int:
-    states = [Cell.State.PENDING, Cell.State.CALLING, Cell.State.ANSWERED]
-    return Cell.objects.filter(run=run_id, state__in=states).count()
+    return Cell.objects.filter(run=run_id, state__in=OPEN).count()

@@ -253,10 +253,20 @@ def test_a_ceiling_in_dollars_holds(make: Make, provider: Provider) -> None:
 
 
 def test_a_run_out_of_calls_is_incomplete(make: Make, provider: Provider) -> None:
-    run = make().start(**ONE_LOOK)
+    """Also where the last call was somebody's who died: its cell waits for no other."""
+    bench = make()
+    run = bench.start(**ONE_LOOK)
     EvaluationRun.objects.filter(pk=run.pk).update(max_calls=7)
     finished(run)
     assert (run.status, run.outcome, len(provider.calls())) == ("done", "INCOMPLETE", 7)
+    assert "may make 7 calls, and has made them" in (run.verdict_object or {})["sentence"]
+    other = bench.start(**ONE_LOOK, seed=8)
+    EvaluationRun.objects.filter(pk=other.pk).update(max_calls=2, calls=2)
+    for cell in Cell.objects.filter(run=other)[:2]:
+        held = {"state": "calling", "fence": 1, "tries": 1, "leased_until": other.created_at}
+        Cell.objects.filter(pk=cell.pk).update(**held)
+    finished(other)
+    assert (other.status, other.outcome, len(provider.calls())) == ("done", "INCOMPLETE", 7)
 
 
 @pytest.mark.parametrize(
