@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 from django.db import connection, transaction
+from django.test import Client
 
 from accounts.actions.members import create_user
 from accounts.models import Project
@@ -87,8 +88,10 @@ def end_of_the_story(seconds: float, meanwhile: Callable[[], None] = lambda: Non
 
 
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two cases each and two repeats: how the story goes on does not depend on how much is asked."""
-    less = {name: about | {"cases": about["cases"][:2]} for name, about in story.SETS.items()}
+    """A case or two and two repeats: how the story goes on does not depend on how much is asked."""
+    less = {
+        name: about | {"cases": about["cases"][: 1 + (name == story.STAGED_SET)]} for name, about in story.SETS.items()
+    }
     monkeypatch.setattr(story, "SETS", less)
     monkeypatch.setattr(story, "RULES", [rule | {"repeats": 2} for rule in story.RULES])
 
@@ -163,7 +166,9 @@ def test_it_is_made_once_and_goes_on_after_a_kill(
     assert {finding.line for finding in verify(admin.project) if finding.broken} == set()
 
 
-def test_without_a_model_nothing_is_half_made(admin: Principal, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_model_nothing_is_half_made(
+    admin: Principal, home: Path, monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
     before = counts()
     monkeypatch.setenv("PROMPTFORGE_LOCAL_MODEL", "no")
     assert not go_on()
@@ -173,7 +178,11 @@ def test_without_a_model_nothing_is_half_made(admin: Principal, home: Path, monk
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "xllamacpp" else real(name))
     assert not go_on()
-    assert "script/setup --model" in told_in_inbox(admin)[0].says
+    [banner] = told_in_inbox(admin)
+    assert "script/setup --model" in banner.says
+    client.force_login(admin.user)
+    page = client.get("/p/demo/").content.decode()
+    assert "is-note" in page[: page.index(banner.says)].rpartition("banner")[2]
     assert counts() == before
     assert DemoStory.objects.get().ended_at is None
 

@@ -157,12 +157,13 @@ def is_rightly_judged(run: EvaluationRun, change: str) -> bool:
         "praise": moved.get("praise", 0) > 0,
         "long": ratio >= 3 and moved.get("words", 0) > 0,
     }
-    return run.outcome == "FAIL" and fallen == [BROKEN[change]] and shows[change]
+    named = f"It breaks “{BROKEN[change]}” most" in verdict["sentence"]
+    return run.outcome == "FAIL" and named and fallen == [BROKEN[change]] and shows[change]
 
 
 def processor_seconds() -> float:
     """The seconds of processor that the model's server and the engine have used: a clock would count others' work."""
     told = local_model._told(local_model._folder())
     assert told is not None
-    fields = Path(f"/proc/{told[0]}/stat").read_text().split()
+    fields = Path(f"/proc/{told.pid}/stat").read_text().split()
     return time.process_time() + (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
