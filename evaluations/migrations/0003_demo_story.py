@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0004_sessions'),
-        ('evaluations', '0001_initial'),
+        ('evaluations', '0002_trials'),
     ]
 
     operations = [
