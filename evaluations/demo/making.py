@@ -57,7 +57,7 @@ def told() -> str:
     story = DemoStory.objects.filter(ended_at=None).select_related("project").first()
     if story is None:
         return ""
-    return f"Demo: {sentence(story)} They appear at /p/{story.project.name}/"
+    return f"The demo's evaluations: {sentence(story)} See /p/{story.project.name}/evaluations/"
 
 
 def sentence(story: DemoStory) -> str:
