@@ -221,7 +221,7 @@ def test_the_local_model_makes_one_that_passes_one_that_fails_one_that_cannot_be
     local_model.stop()
     assert (one.why_not, len(rows)) == ("", 3)
     assert [found[each.pk][0].outcome for each in rows] == ["PASS", "FAIL", "INCONCLUSIVE"]
-    assert [status(each, lines(each)) for each in standings(rows)] == ["ready", "blocked", "blocked"]
+    assert [status(each, lines(each)) for each in standings(rows)] == ["ready", "blocked", "in_review"]
     [praised] = EvaluationRun.objects.filter(candidate=rows[1].version, purpose="comparison")
     fallen = [each["criterion"] for each in (praised.verdict_object or {})["criteria"] if each["interval"][1] < 0]
     assert fallen == ["No praise of the question"]
