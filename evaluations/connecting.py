@@ -39,7 +39,7 @@ def reached(connection: Connection) -> Connection:
     if connection.kind is not Kind.LOCAL:
         return connection
     try:
-        serving = local_model.serving()
+        serving = local_model.serving(connection.model)
     except local_model.Unavailable as error:
         raise NotThere(Failure.UNREACHABLE, str(error)) from None
     url = f"http://127.0.0.1:{serving.port}/v1"

@@ -1,10 +1,11 @@
-"""What the inbox tells of evaluations: models that drifted."""
+"""What the inbox tells of evaluations: models that drifted, and a demo that is still being made."""
 
 from django.urls import reverse
 
 from accounts.policies import Principal
+from evaluations.demo.making import sentence
 from evaluations.drift_reading import newest_findings, visible_watches
-from evaluations.models import DriftWatch
+from evaluations.models import DemoStory, DriftWatch
 from prompts.pages.waiting import Incident
 
 MOST = 5
@@ -25,3 +26,14 @@ def drifts(principal: Principal) -> list[Incident]:
         )
         for watch in watches
     ]
+
+
+def demo(principal: Principal) -> list[Incident]:
+    """While the demo's evaluations are made, and when they could not be."""
+    story = DemoStory.objects.filter(project=principal.project).exclude(ended_at__isnull=False, why_not="").first()
+    if story is None:
+        return []
+    title = (
+        "The demo’s evaluations stopped half-way" if story.why_not else "The demo’s evaluations are not all there yet"
+    )
+    return [Incident(title, sentence(story), kind="note")]

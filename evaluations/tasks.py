@@ -45,3 +45,12 @@ def watch() -> None:
     from evaluations.watching import sweep
 
     sweep()
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def go_on_with_demo() -> None:
+    """Play what is due of a demo's evaluations."""
+    from evaluations.demo.making import go_on
+
+    if not is_fenced():
+        go_on()

@@ -205,7 +205,10 @@ PROMPT_TESTS_PART = "evaluations.pages.on_prompts.tests"
 EDITOR_TRIAL_PART = "evaluations.pages.on_editor.trial_part"
 
 # What apps above tell in the inbox that went wrong: functions of a principal -> incidents.
-INCIDENTS = ["evaluations.incidents.drifts"]
+INCIDENTS = ["evaluations.incidents.drifts", "evaluations.incidents.demo"]
+# What apps above add to the demo once it is there, a function of the project; and what they tell at a start.
+DEMO_GOES_ON = "evaluations.demo.making.begin"
+DEMO_TOLD = "evaluations.demo.making.told"
 
 # --- Celery: rows are the queue, messages are wake-ups --------------------------------------------------------------
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="filesystem://localhost")
@@ -265,6 +268,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "work on evaluation runs": {
         "task": "evaluations.tasks.work",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
+    "go on with the demo": {
+        "task": "evaluations.tasks.go_on_with_demo",
         "schedule": SWEEP_SECONDS,
         "options": {"expires": SWEEP_SECONDS},
     },

@@ -1,6 +1,7 @@
 """What is evaluated, with what, and what came of it."""
 
 from evaluations.models.connections import Budget, ConnectionRate, DaySpending, ModelConnection
+from evaluations.models.demo import DemoStory
 from evaluations.models.drift import DriftFinding, DriftNight, DriftWatch
 from evaluations.models.rules import EvaluationRule, GateRefusal
 from evaluations.models.runs import Arm, CachedCall, Cell, EvaluationRun, Label
@@ -16,6 +17,7 @@ __all__ = [
     "Cell",
     "ConnectionRate",
     "DaySpending",
+    "DemoStory",
     "DriftFinding",
     "DriftNight",
     "DriftWatch",

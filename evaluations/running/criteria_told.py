@@ -12,10 +12,14 @@ from evaluations.running.facts import Facts
 MOST_CRITERIA = 40
 
 
-def criteria_told(facts: Facts, cells: Iterable[Cell]) -> list[dict[str, Any]]:
-    """One entry for each criterion that was measured, those that count first, in the order of the set."""
-    from evaluations.statistics.criteria import criterion_rates
+def criteria_told(facts: Facts, cells: Iterable[Cell], outcome: str) -> tuple[list[dict[str, Any]], str]:
+    """One entry for each criterion that was measured, those that count first, in the order of the set.
+
+    And where the run failed, a sentence on what it breaks most, else an empty one.
+    """
+    from evaluations.statistics.criteria import CriterionRates, criterion_rates
     from evaluations.statistics.paired import Pair
+    from evaluations.statistics.words import criterion_sentence
 
     met: dict[str, dict[int, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     counting: dict[str, bool] = {}
@@ -26,7 +30,7 @@ def criteria_told(facts: Facts, cells: Iterable[Cell]) -> list[dict[str, Any]]:
             if line["passed"] is not None and not line.get("inside"):
                 met[line["criterion"]][cell.case_id][cell.arm].append(float(line["passed"]))
                 counting[line["criterion"]] = line["weight"] > 0
-    told = []
+    told: list[CriterionRates] = []
     for name, by_case in met.items():
         pairs = [
             Pair(arms[Arm.CANDIDATE], arms[Arm.BASELINE], facts.cases[case].group)
@@ -34,7 +38,7 @@ def criteria_told(facts: Facts, cells: Iterable[Cell]) -> list[dict[str, Any]]:
             if arms[Arm.CANDIDATE]
         ]
         if pairs:
-            found = criterion_rates(name, pairs, facts.plan, counts=counting[name])
-            told.append(dataclasses.asdict(found))
-    told.sort(key=lambda each: not each["counts"])
-    return told[:MOST_CRITERIA]
+            told.append(criterion_rates(name, pairs, facts.plan, counts=counting[name]))
+    told.sort(key=lambda each: not each.counts)
+    breaks = criterion_sentence(told) if outcome == "FAIL" else ""
+    return [dataclasses.asdict(each) for each in told[:MOST_CRITERIA]], breaks

@@ -50,7 +50,10 @@ def advance(facts: Facts) -> bool:
         elif isinstance(found, Confirm):
             insert_confirming(run, [case for case in facts.cases.values() if case.key in found.cases])
         else:
-            finish_run(run, found.outcome, told(found, held, cells) | {"criteria": criteria_told(facts, cells)})
+            criteria, breaks = criteria_told(facts, cells, found.outcome)
+            verdict = told(found, held, cells) | {"criteria": criteria}
+            verdict["sentence"] = f"{found.sentence} {breaks}".rstrip()
+            finish_run(run, found.outcome, verdict)
     return True
 
 

@@ -1,8 +1,10 @@
 """The sentences of a verdict, for people who run no statistics."""
 
 import math
+from collections.abc import Sequence
 
 from evaluations.statistics.claims import Claim
+from evaluations.statistics.criteria import CriterionRates
 from evaluations.statistics.evidence import Arm, Evidence
 from evaluations.statistics.plans import Plan
 from evaluations.statistics.verdicts import Interval, Outcome, Rates
@@ -50,6 +52,16 @@ def absolute_sentence(outcome: Outcome, claim: Claim, candidate: Rates, cases: i
     return (
         f"The candidate gets {percent(candidate.score)} right on {about}; {asked}, give or take {points(plan.margin)}."
     )
+
+
+def criterion_sentence(criteria: Sequence[CriterionRates]) -> str:
+    """What a candidate that failed breaks: the criterion that surely fell most, if one did."""
+    fallen = [each for each in criteria if each.counts and each.interval is not None and each.interval[1] < 0]
+    if not fallen:
+        return ""
+    most = min(fallen, key=lambda each: each.delta or 0.0)
+    after, before = percent(most.candidate), percent(most.baseline or 0.0)
+    return f"It breaks “{most.criterion}” most, which {after} of its answers meet and {before} of the live version's."
 
 
 def length_sentence(outcome: Outcome, ratio: float, interval: Interval, limit: float) -> str:

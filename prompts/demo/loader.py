@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from accounts.actions.members import create_user, set_roles
 from accounts.models import Project, User
@@ -132,7 +134,7 @@ def load_demo(creator: User) -> Project:
 
 
 def load_demo_for(admin: User) -> Project:
-    """The demo with this person as its admin and release manager. `live_today` follows, after a commit."""
+    """The demo with this person as its admin and release manager. `begin_demo` follows, after a commit."""
     with transaction.atomic():
         project = load_demo(admin)
         set_roles(project=project, user=admin, roles=[Role.ADMIN, Role.RELEASE_MANAGER], by=None)
@@ -144,6 +146,12 @@ def live_today(project: Project) -> None:
     data = _data()
     with transaction.atomic():
         _play(project, data, data["today"])
+
+
+def begin_demo(project: Project) -> None:
+    """Today, and what the apps above add in the background."""
+    live_today(project)
+    import_string(settings.DEMO_GOES_ON)(project)
 
 
 def _play(project: Project, data: dict[str, Any], entries: list[dict[str, Any]]) -> None:

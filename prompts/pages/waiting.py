@@ -100,12 +100,16 @@ class Row:
 
 
 class Incident(NamedTuple):
-    """What an app above tells in the inbox that went wrong, and where one looks at it."""
+    """What an app above tells in the inbox: what went wrong (`kind` "failed"), or what to know ("note").
+
+    `href` and `action`: where one looks at it, if anywhere.
+    """
 
     title: str
     says: str
-    href: str
-    action: str
+    href: str = ""
+    action: str = ""
+    kind: str = "failed"
 
 
 class Bar(NamedTuple):

@@ -20,7 +20,7 @@ from accounts.sign_in import SIGNED_IN_AT
 from promptforge.lib.errors import wrong
 from prompts.actions.first_run import require_nobody, set_up
 from prompts.actions.projects import PRESETS, found_project
-from prompts.demo.loader import live_today, load_demo_for
+from prompts.demo.loader import begin_demo, load_demo_for
 from prompts.pages.policy_words import PRESETS_IN_WORDS, unanswered_checks
 
 DEMO = "demo"
@@ -76,7 +76,7 @@ class WelcomePage(OutsidePage):
             request.session[SIGNED_IN_AT] = time.time()
             tell_sign_in(user=user, factor="password")
         if wants_examples == "yes":
-            live_today(load_demo_for(user))
+            begin_demo(load_demo_for(user))
         messages.success(request, f"{name} is yours.", extra_tags="Write a prompt, or look at the settings first.")
         return redirect("inbox", name)
 

@@ -14,7 +14,8 @@ import pytest
 from django.conf import LazySettings
 
 from evaluations import local_model
-from evaluations.local_model import MODEL, Unavailable, serving
+from evaluations.local_model import MODEL, STAGED, Unavailable, serving
+from evaluations.local_server import BEHIND
 from evaluations.providers import CallFailed, Completion, Connection, Failure, Kind, Message, Secret, complete
 from tests.plugin import ROOT
 
@@ -46,19 +47,19 @@ def nothing_is_allowed(home: Path, settings: LazySettings) -> None:
 def end(number: int = signal.SIGKILL) -> None:
     told = local_model._told(local_model._folder())
     if told is not None and local_model.is_running():
-        os.kill(told[0], number)
+        os.kill(told.pid, number)
         deadline = time.monotonic() + 10
         while local_model.is_running():
             assert time.monotonic() < deadline
 
 
-def ask(seed: int, temperature: float = 0.8, tokens: int = 24) -> Completion:
-    where = serving()
+def ask(seed: int, temperature: float = 0.8, tokens: int = 24, model: str = MODEL) -> Completion:
+    where = serving(model)
     return complete(
         Connection(
             kind=Kind.LOCAL,
             base_url=f"http://127.0.0.1:{where.port}/v1",
-            model=MODEL,
+            model=model,
             api_key=Secret(where.key),
             parameters={"temperature": temperature, "max_tokens": tokens},
             own_port=where.port,
@@ -89,6 +90,31 @@ def test_its_port_is_open_to_its_own_key_alone() -> None:
         complete(outside, ASKED)
     assert private.value.kind is Failure.URL_NOT_ALLOWED
     assert (local_model._folder() / "server.json").stat().st_mode & 0o077 == 0
+
+
+def test_the_staged_model_is_the_same_until_its_backend_is_swapped() -> None:
+    usual, staged = ask(1, tokens=12), ask(1, tokens=12, model=STAGED)
+    assert (staged.text, staged.model, staged.input_tokens) == (usual.text, STAGED, usual.input_tokens)
+    local_model.stage("swapped")
+    swapped = ask(1, tokens=12, model=STAGED)
+    assert swapped.model == STAGED
+    assert (swapped.input_tokens or 0) < (usual.input_tokens or 0), "it hears the last message alone"
+    assert ask(1, tokens=12).text == usual.text, "the usual model is not touched"
+    end()
+    assert ask(1, tokens=12, model=STAGED).text == swapped.text, "and that outlives the server"
+    local_model.stage("usual")
+    assert ask(1, tokens=12, model=STAGED).text == usual.text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_it_stands_behind_whoever_waits_for_a_page() -> None:
+    serving()
+    told = local_model._told(local_model._folder())
+    assert told is not None
+    threads = [int(each.name) for each in Path(f"/proc/{told.pid}/task").iterdir()]
+    assert {os.getpriority(os.PRIO_PROCESS, each) for each in threads} == {BEHIND}
+    group = Path(f"/proc/{told.pid}/autogroup")
+    assert not group.exists() or group.read_text().endswith(f"nice {BEHIND}\n")
 
 
 @pytest.mark.full

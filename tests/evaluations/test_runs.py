@@ -80,6 +80,10 @@ def test_a_worse_candidate_fails_at_the_first_look_and_the_database_agrees(make:
     assert verdict["delta"] == pytest.approx(-1.0)
     assert (run.look, verdict["repeats"]) == (0, 5)
     assert [case["delta"] for case in verdict["worst"]] == [-1.0] * 3
+    [asked] = verdict["criteria"]
+    assert verdict["sentence"].endswith(
+        f"It breaks “{asked['criterion']}” most, which 0 % of its answers meet and 100 % of the live version's."
+    )
 
 
 def test_one_dead_case_is_confirmed_by_fresh_calls_that_no_cache_answers(make: Make, provider: Provider) -> None:
@@ -351,6 +355,9 @@ def test_length_is_held_against_the_live_answers_of_the_same_case(make: Make, pr
     provider.behave(texts={"Text 2": "Hello Ada " * 10, "Text 1": "Hello Ada"})
     run = finished(bench.start(**ONE_LOOK))
     assert run.outcome == "FAIL"
+    kept, broken = (run.verdict_object or {})["criteria"]
+    assert kept["criterion"] not in (run.verdict_object or {})["sentence"]
+    assert f"It breaks “{broken['criterion']}” most" in (run.verdict_object or {})["sentence"]
     assert set(Cell.objects.filter(run=run).values_list("arm", "passed")) == {("candidate", False), ("baseline", True)}
 
 

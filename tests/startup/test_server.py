@@ -64,6 +64,7 @@ def test_a_whole_life(home: Path, serve: Serve) -> None:
     assert "/api/v1/prompts/support/greeting" in said
     assert "manage.py rollback support/greeting" in said
     assert "manage.py at support/greeting" in said
+    assert "The demo's evaluations: They are made by the local model, which is declined here." in said
     assert "The web server ended (killed by signal 9) and is started again." in said
     assert left_of(home) == []
 

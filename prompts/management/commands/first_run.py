@@ -4,35 +4,44 @@ import secrets
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import transaction
+from django.utils.module_loading import import_string
 
 from accounts.actions.api_keys import create_key
 from accounts.actions.members import create_user
 from accounts.models import Project, User
 from accounts.roles import Scope
-from prompts.demo.loader import live_today, load_demo_for
+from prompts.demo.loader import begin_demo, load_demo_for
 
 EMAIL = "admin@example.com"
 
 
 class Command(BaseCommand):
-    help = "Make an admin, and the project demo, when there is no admin yet; print how to sign in, this once."
+    help = (
+        "Make an admin, and the project demo, when there is no admin yet; print how to sign in, this once, "
+        "and how the demo stands while it is being made."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--no-demo", action="store_true", help="Make the admin alone.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not User.objects.filter(is_superuser=True).exists():
+            self._begin(with_demo=not options["no_demo"])
+        if told := import_string(settings.DEMO_TOLD)():
+            self.stdout.write(told)
+
+    def _begin(self, *, with_demo: bool) -> None:
         with transaction.atomic():
-            if User.objects.filter(is_superuser=True).exists():
-                return
             password = secrets.token_urlsafe(12)
             admin = create_user(email=EMAIL, name="Admin", password=password, is_staff=True, is_superuser=True)
-            key = None if options["no_demo"] else self._demo(admin)
+            key = self._demo(admin) if with_demo else None
         self.stdout.write(f"Sign in: {EMAIL}  password {password}")
         if key:
             self.stdout.write(f"Key: {key}")
-            live_today(Project.objects.get(name="demo"))
+            begin_demo(Project.objects.get(name="demo"))
 
     def _demo(self, admin: User) -> str:
         project = load_demo_for(admin)
