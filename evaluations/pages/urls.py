@@ -25,8 +25,8 @@ urlpatterns = [
     path("evaluations/runs/new/", NewRunPage.as_view(), name="new_run"),
     path("evaluations/runs/<slug:run_id>/", RunPage.as_view(), name="run"),
     path("evaluations/runs/<slug:run_id>/progress/", RunProgress.as_view(), name="run-progress"),
-    path("try/<prompt:name>/", TryPage.as_view(), name="try_draft"),
-    path("tried/<prompt:name>/", TrialPage.as_view(), name="trial"),
+    path("try/<prompt:name>/", TryPage.as_view(), name="edit-try"),
+    path("tried/<prompt:name>/", TrialPage.as_view(), name="edit-tried"),
     re_path(
         r"^evaluations/runs/(?P<run_id>[\w-]+)/(?P<form>junit|markdown|csv|json)$", RunFile.as_view(), name="run-file"
     ),

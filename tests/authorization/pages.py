@@ -81,12 +81,12 @@ PAGES: Mapping[str, PageOf] = {
         forms=tuple(Form(f"{EDITORS} owner", _TEXT | {"act": act, "base": "2"}) for act in ("draft", "save")),
     ),
     # The first form of each world is taken; the draft is there then, and no worker asks.
-    "try_draft": PageOf(
+    "edit-try": PageOf(
         "try/{prompt}/",
         sees=f"{EDITORS} owner",
         forms=(Form(f"{EDITORS} owner", _TEXT | {"act": "try", "base": "2", "connection": "gpt", **_VALUES}),),
     ),
-    "trial": PageOf("tried/{prompt}/", sees=f"{EDITORS} owner"),
+    "edit-tried": PageOf("tried/{prompt}/", sees=f"{EDITORS} owner"),
     "compare": PageOf("compare/{prompt}/?from=1&to=2"),
     "prompt": PageOf("prompts/{prompt}/", forms=(Form(RELEASERS, _PROMOTE),)),
     "history": PageOf("history/"),

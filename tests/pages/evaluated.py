@@ -21,6 +21,7 @@ from prompts.reading import find_version
 from tests.evaluations.stub_provider import Provider, providing
 from tests.pages.conftest import Demo
 
+SEED = 2
 NEW = "Recommend only what the facts list as in stock"
 RUG = {
     "product_kind": "rug",
@@ -166,7 +167,8 @@ def _start(
 ) -> EvaluationRun:
     stable = Channel.objects.get(project=prompt.project, name="stable")
     versions = {"candidate": find_version(prompt, new), "baseline": find_version(prompt, old)}
-    return start_run(by=by, owner=owner, connection=connection, channel=stable, **versions, **asked)
+    # The usual seed would follow the stub's port, and another seed may come to another outcome.
+    return start_run(by=by, owner=owner, connection=connection, channel=stable, seed=SEED, **versions, **asked)
 
 
 def _sizes(by: Principal) -> EvaluationSet:
