@@ -186,13 +186,13 @@ DATABASES["owner"]["TEST"] = {"MIRROR": "default"}
 
 # --- Promotions: what can hold one back ------------------------------------------------------------------------------
 PROMOTION_CHECKS = [
-    "prompts.checks.ReviewCheck",
+    "prompts.builtin_checks.ReviewCheck",
     "evaluations.checks.EvaluationCheck",
-    "prompts.checks.UpToDateCheck",
-    "prompts.checks.VariablesCheck",
-    "prompts.checks.HiddenTextCheck",
-    "prompts.checks.SecretsCheck",
-    "prompts.checks.FreezeCheck",
+    "prompts.builtin_checks.UpToDateCheck",
+    "prompts.builtin_checks.VariablesCheck",
+    "prompts.builtin_checks.HiddenTextCheck",
+    "prompts.builtin_checks.SecretsCheck",
+    "prompts.builtin_checks.FreezeCheck",
 ]
 
 # What an app above knows of promotions for a check of a name: a function of ids -> {id: what the check understands}.

@@ -10,7 +10,7 @@ from promptforge.lib.errors import DomainError
 from promptforge.lib.json import canonical_json
 from prompts import templating
 from prompts.actions.versions import Pins
-from prompts.checks import caller_breaks
+from prompts.builtin_checks import caller_breaks
 from prompts.hidden_text import find_hidden
 from prompts.models import PromptVersion
 from prompts.pages.typed import Typed

@@ -82,8 +82,9 @@ class ByLastChange:
 
 def matching(prompts: QuerySet[Prompt], words: str) -> QuerySet[Prompt]:
     """Those whose name, purpose or newest text has these words."""
-    in_text = Exists(_NEWEST.filter(content__icontains=words))
-    return prompts.filter(Q(name__icontains=words) | Q(description__icontains=words) | in_text)
+    # Asked for as a value: a condition on versions PostgreSQL might turn round, and look through the older ones too.
+    prompts = prompts.alias(text=Subquery(_NEWEST.values("content")[:1]))
+    return prompts.filter(Q(name__icontains=words) | Q(description__icontains=words) | Q(text__icontains=words))
 
 
 def counts(prompts: QuerySet[Prompt], project: Project) -> dict[str, int]:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -71,8 +71,8 @@ def test_a_large_project_is_as_quick_as_a_small_one(demo: Demo) -> None:
     call_command("make_scale_data", projects=1, prompts=10_000, versions=100_000, releases=40_000, verbosity=0)
     project = Project.objects.get(name="scale-0001")
     set_roles(project=project, user=demo.people["emil"], roles=["editor", "release-manager"], by=None)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("ANALYZE")  # who does not own the tables is passed over without an error
     client, slow = signed_in(demo.people["emil"]), {}
     name = str(Prompt.objects.filter(project=project).order_by("pk").values_list("name", flat=True)[5_000])
     yesterday = f"{date.today() - timedelta(days=1)}"

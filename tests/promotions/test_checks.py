@@ -13,7 +13,8 @@ from promptforge.lib.json import canonical_json
 from prompts.actions.promotions import apply_promotion
 from prompts.actions.reviews import review
 from prompts.actions.versions import save_version
-from prompts.checks import Line, VariablesCheck, installed, lines, status
+from prompts.builtin_checks import VariablesCheck
+from prompts.checks import Line, installed, lines, status
 from prompts.hidden_text import find_hidden
 from prompts.models import Check, Promotion, Prompt
 from prompts.models.channels import CheckName
