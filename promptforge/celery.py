@@ -6,8 +6,11 @@ from typing import Any
 
 from celery import Celery, signals
 
+from promptforge.lib import file_broker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "promptforge.settings")
 
+file_broker.install()
 app = Celery("promptforge")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
