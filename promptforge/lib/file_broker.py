@@ -14,19 +14,19 @@ from kombu.transport import TRANSPORT_ALIASES, filesystem
 from kombu.utils.json import dumps
 
 
-class Channel(filesystem.Channel):  # type: ignore[misc]  # the package carries no types
-    def _put(self, queue: str, payload: Any, **_: Any) -> None:
+class Channel(filesystem.Channel):
+    def _put(self, queue: str, payload: Any, **_: Any) -> None:  # type: ignore[override]  # as the class above has it
         # Kombu's names, by which it reads them in the order in which they came.
         whole = Path(self.data_folder_out, f"{round(time.monotonic() * 1000)}_{uuid.uuid4()}.{queue}.msg")
         begun = whole.with_suffix(".begun")
         try:
-            begun.write_text(dumps(payload))
+            begun.write_text(dumps(payload))  # type: ignore[no-untyped-call]
             begun.replace(whole)
         except OSError as error:
             raise ChannelError(f"The message {whole} cannot be written: {error}") from error
 
 
-class Transport(filesystem.Transport):  # type: ignore[misc]  # the package carries no types
+class Transport(filesystem.Transport):
     Channel = Channel
 
 
