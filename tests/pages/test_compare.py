@@ -56,7 +56,7 @@ def test_without_scripts_another_version_is_chosen_and_a_fold_opened(visit: Visi
     page.locator(".side-choice").first.get_by_role("link", name="3, by").click()
     assert page.locator("h1").inner_text() == "Version 3 beside version 8"
     page.locator("summary.fold").first.click()
-    assert page.locator("details.folding .line").first.is_visible()
+    expect(page.locator("details.folding .line").first).to_be_visible()
     fits(page)
 
 

@@ -5,6 +5,7 @@ import re
 import pytest
 from django.db import connection
 from django.test import Client
+from playwright.sync_api import expect
 
 from accounts.models import Membership
 from promptforge.pages import urlpatterns
@@ -94,17 +95,17 @@ def test_the_theme_is_kept_in_the_browser(visit: Visit, demo: Demo) -> None:
 def test_the_keys_are_told_and_can_be_turned_off(visit: Visit, demo: Demo) -> None:
     page = visit("ada", "/p/demo/prompts/")
     page.keyboard.press("?")
-    assert page.locator("#keys").is_visible()
+    expect(page.locator("#keys")).to_be_visible()
     accessible(page)
     page.locator("#single-keys").uncheck()
     page.keyboard.press("Escape")
     page.keyboard.press("?")
-    assert not page.locator("#keys").is_visible()
+    expect(page.locator("#keys")).to_be_hidden()
 
 
 def test_the_navigation_opens_on_a_phone(visit: Visit, demo: Demo) -> None:
     page = visit("ada", "/p/demo/prompts/", width=390)
     assert not page.locator("#side").is_visible()
     page.get_by_role("link", name="Navigation").click()
-    assert page.locator("#side").is_visible()
+    expect(page.locator("#side")).to_be_visible()
     accessible(page)

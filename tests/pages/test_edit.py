@@ -95,7 +95,7 @@ def test_without_scripts_messages_are_added_moved_removed_and_saved(visit: Visit
     page.get_by_label("What changed, in one line").fill("Asks first")
     fits(page)
     page.get_by_role("button", name=re.compile("Save version")).last.click()
-    assert page.locator(".banner.is-passed").is_visible()
+    expect(page.locator(".banner.is-passed")).to_be_visible()
     saved = newest("support/refund-answer")
     assert [each["role"] for each in saved.typed_source] == ["system", "assistant"]
     assert saved.typed_source[1]["content"] == "Which order do you mean?"
@@ -242,7 +242,7 @@ def test_refusals_stand_at_their_field_and_everything_is_kept(visit: Visit, demo
     page.get_by_label("Model, temperature").fill('{"temperature": }')
     page.get_by_label("What changed, in one line").fill("Half done")
     page.get_by_role("button", name=re.compile("Save version")).last.click()
-    assert page.locator(".banner.is-failed").is_visible()
+    expect(page.locator(".banner.is-failed")).to_be_visible()
     assert "does not close" in page.locator("#mends-1").inner_text()
     assert "Not valid JSON at 1:17" in page.locator("#config-says.error").inner_text()
     assert page.locator("textarea[name=text]").nth(1).input_value() == "Order {{ number"
@@ -315,7 +315,7 @@ def test_a_new_prompt_by_keyboard_and_without_scripts(visit: Visit, demo: Demo) 
     assert page.get_by_role("textbox", name="Text").input_value() == "Hello {{ name }}"
     page.get_by_label("Name", exact=True).fill("test/hello")
     page.get_by_role("button", name="Save version 1").last.click()
-    assert page.locator(".banner.is-passed").is_visible()
+    expect(page.locator(".banner.is-passed")).to_be_visible()
     assert newest("test/hello").source == "Hello {{ name }}"
     page = visit("ada", "/p/demo/prompts/new/")
     page.get_by_label("Name", exact=True).focus()

@@ -63,7 +63,7 @@ def test_without_scripts_a_version_goes_to_staging(visit: Visit, demo: Demo) -> 
     page.get_by_role("link", name=re.compile("Promote .* to staging")).click()
     page.get_by_label("Why").fill("For the tests.")
     page.get_by_role("button", name=re.compile("Promote version")).click()
-    assert page.locator(".banner.is-passed").is_visible()
+    expect(page.locator(".banner.is-passed")).to_be_visible()
     assert live("support/order-status", "staging") == 7
 
 
