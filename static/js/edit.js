@@ -14,6 +14,8 @@ let cm = null;
 let dirty = false;
 let stopped = false; // another window has the draft: a person decides first
 let sending = Promise.resolve();
+let underway = 0; // requests that are sent or wait for the one before
+let pressed = Promise.resolve(); // until whoever presses something has let go
 let timer = 0;
 
 const work = () => document.getElementById("work");
@@ -44,7 +46,8 @@ function changed() {
 
 /** Send the form, one request after the other; the page that answers, or null where none came. */
 function send(act, address = form().action) {
-  const answer = sending.then(() => post(act, address));
+  underway += 1;
+  const answer = sending.then(() => post(act, address)).finally(() => { underway -= 1; });
   sending = answer.catch(() => null);
   return answer;
 }
@@ -77,11 +80,13 @@ async function keep() {
   clearTimeout(timer);
   if (!keepsDrafts()) return say("Save version 1: before that, nothing is kept.");
   const answer = await send("draft");
-  if (answer) refresh(answer);
+  if (answer) await refresh(answer);
 }
 
-/** Take over what the server draws anew, without touching what is being written. */
-function refresh({ page, isRefused }) {
+/** Take over what the server draws anew, without touching what is being written or moving what is being pressed. */
+async function refresh({ page, isRefused }) {
+  if (!isRefused && keepsDrafts()) document.getElementById("seen").value = page.getElementById("seen").value;
+  await pressed;
   for (const id of [...PASSIVE, ...[...document.querySelectorAll(".mends")].map((each) => each.id)]) {
     const here = document.getElementById(id);
     const there = page.getElementById(id);
@@ -103,10 +108,7 @@ function refresh({ page, isRefused }) {
     stopped = page.getElementById("two-windows") !== null;
     return tell(`Not saved. ${page.getElementById("refusal").textContent}`, true);
   }
-  if (keepsDrafts()) {
-    document.getElementById("seen").value = page.getElementById("seen").value;
-    showTime(page.getElementById("kept").dataset.at);
-  }
+  if (keepsDrafts()) showTime(page.getElementById("kept").dataset.at);
 }
 
 function showTime(at) {
@@ -118,15 +120,24 @@ document.addEventListener("submit", (event) => {
   const button = event.submitter;
   if (event.target !== form() || !button) return;
   write();
-  if (button.value === "save") {
+  if (button.value === "save" && !underway) {
+    clearTimeout(timer);
     dirty = false;
     return;
   }
   event.preventDefault();
+  if (button.value === "save") return save();
   if (button.value === "draft") keep();
   else if (button.hasAttribute("formaction")) ask(button);
   else change(button.value);
 });
+
+/** Save once the draft that is under way is kept: the page would not know of it, and take it for another window's. */
+async function save() {
+  clearTimeout(timer);
+  while (underway) await sending;
+  form().requestSubmit(form().querySelector("[value=save]"));
+}
 
 async function change(act) {
   clearTimeout(timer);
@@ -187,6 +198,14 @@ function settle(act) {
     say("Done. The draft is saved.");
   }
 }
+
+document.addEventListener("pointerdown", () => {
+  pressed = new Promise((released) => {
+    for (const end of ["pointerup", "pointercancel"]) {
+      document.addEventListener(end, () => setTimeout(released), { once: true });
+    }
+  });
+});
 
 document.addEventListener("click", async (event) => {
   const link = event.target.closest("a[data-leaves]");

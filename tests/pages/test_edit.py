@@ -49,6 +49,8 @@ def form_of(client: Client, path: str) -> dict[str, Any]:
 
 
 def written(page: Page) -> Any:
+    """The text of the first message, once the editor stands in the place of the plain field."""
+    expect(page.locator(".cm-content").first).to_be_visible()
     return page.locator(".message").first.get_by_role("textbox", name="Text")
 
 
@@ -103,38 +105,6 @@ def test_without_scripts_messages_are_added_moved_removed_and_saved(visit: Visit
     assert "customer_message" not in [each["name"] for each in saved.variable_list]
 
 
-def test_a_draft_outlives_the_browser(visit: Visit, demo: Demo) -> None:
-    page = visit("ada", GREETING)
-    written(page).fill("Half a thought")
-    expect(page.locator("#kept")).to_have_text(KEPT)
-    page.context.close()
-    again = visit("ada", GREETING)
-    expect(written(again)).to_have_text("Half a thought")
-    expect(again.locator("h1")).to_contain_text("Draft on top of version")
-
-
-def test_two_windows_lose_nothing(visit: Visit, demo: Demo) -> None:
-    one = visit("ada", GREETING)
-    two = one.context.new_page()
-    two.goto(GREETING)
-    written(one).fill("From window one")
-    expect(one.locator("#kept")).to_have_text(KEPT)
-    written(two).fill("From window two")
-    expect(two.locator("#two-windows")).to_be_visible()
-    assert Draft.objects.get().source == "From window one"
-    expect(written(two)).to_have_text("From window two")
-    two.get_by_role("button", name="Keep what stands here").click()
-    expect(two.locator("#two-windows")).to_have_count(0)
-    assert Draft.objects.get().source == "From window two"
-    written(two).fill("Two again")
-    expect(two.locator("#kept")).to_have_text(KEPT)
-    # Saving from the window that was left behind is held back too.
-    one.get_by_role("button", name=re.compile("Save version")).last.click()
-    expect(one.locator("#two-windows")).to_be_visible()
-    expect(written(one)).to_have_text("From window one")
-    assert Draft.objects.get().source == "Two again"
-
-
 def test_a_version_that_appeared_meanwhile_is_told_and_nothing_is_lost(visit: Visit, demo: Demo) -> None:
     before = newest()
     page = visit("ada", GREETING)
@@ -176,7 +146,8 @@ def test_every_text_arrives_byte_for_byte(visit: Visit, demo: Demo, scripts: boo
     if scripts:
         expect(page.locator(".cm-content")).to_have_count(len(content))
     page.get_by_label("Role of message 2").select_option("assistant")
-    page.get_by_role("button", name=re.compile("Save version")).last.click()
+    # Not by the mouse: once 200 kB come into sight they are measured, and everything below moves.
+    page.get_by_role("button", name=re.compile("Save version")).last.press("Enter")
     expect(page.locator(".banner.is-passed")).to_be_visible()
     saved = find_version(prompt, 2).typed_source
     assert saved[1]["role"] == "assistant"
@@ -196,7 +167,7 @@ def test_typed_text_arrives_byte_for_byte(visit: Visit, demo: Demo) -> None:
             }""",
             ODD[name],
         )
-        page.get_by_role("button", name=re.compile("Save version")).last.click()
+        page.get_by_role("button", name=re.compile("Save version")).last.press("Enter")
         expect(page.locator(".banner.is-passed")).to_be_visible()
         assert newest().source == ODD[name], name
 
@@ -205,7 +176,7 @@ def test_changed_lines_of_a_windows_text_keep_its_line_ends(visit: Visit, demo: 
     prompt, _ = create_prompt(by=demo.principal("ada"), name="test/crlf", content="One\r\nTwo\r\n")
     for scripts in (True, False):
         page = visit("ada", "/p/demo/edit/test/crlf/", scripts=scripts)
-        box = written(page)
+        box = written(page) if scripts else page.locator("textarea[name=text]")
         box.fill(f"One\nTwo\nThree {scripts}\n")
         page.get_by_role("button", name=re.compile("Save version")).last.click()
         expect(page.locator(".banner.is-passed")).to_be_visible()
@@ -345,30 +316,6 @@ def test_plain_fields_hold_what_was_written(visit: Visit, demo: Demo) -> None:
     page.keyboard.press("Control+s")
     expect(page.locator("#kept")).to_have_text(KEPT)
     assert Draft.objects.get().source == "Written in a field"
-
-
-def test_a_text_outlives_the_session(visit: Visit, demo: Demo) -> None:
-    page = visit("ada", GREETING)
-    expect(page.locator(".cm-content")).to_be_visible()
-    cookies = page.context.cookies()
-    page.context.clear_cookies()
-    written(page).fill("Still here")
-    expect(page.locator("#kept")).to_contain_text("still here")
-    assert not Draft.objects.exists()
-    page.context.add_cookies(cookies)
-    page.keyboard.press("Control+s")
-    expect(page.locator("#kept")).to_have_text(KEPT)
-    assert Draft.objects.get().source == "Still here"
-
-
-def test_leaving_with_unsaved_text_warns(visit: Visit, demo: Demo) -> None:
-    page = visit("ada", "/p/demo/prompts/new/")
-    asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
-    page.get_by_label("Name", exact=True).fill("test/unsaved")
-    page.get_by_role("link", name="History").click()
-    expect(page.get_by_label("Name", exact=True)).to_have_value("test/unsaved")
-    assert asked == ["beforeunload"]
 
 
 def test_sample_values_are_kept_under_their_name_and_fill_the_preview(visit: Visit, demo: Demo) -> None:

@@ -1,0 +1,117 @@
+"""Drafts in the browser: what one writes is kept, by nobody else's window changed, and saved with one click."""
+
+import re
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from prompts.models import Draft
+from tests.pages.conftest import Demo, Visit
+from tests.pages.test_edit import GREETING, KEPT, newest, written
+
+
+def test_a_draft_outlives_the_browser(visit: Visit, demo: Demo) -> None:
+    page = visit("ada", GREETING)
+    written(page).fill("Half a thought")
+    expect(page.locator("#kept")).to_have_text(KEPT)
+    page.context.close()
+    again = visit("ada", GREETING)
+    expect(written(again)).to_have_text("Half a thought")
+    expect(again.locator("h1")).to_contain_text("Draft on top of version")
+
+
+def test_two_windows_lose_nothing(visit: Visit, demo: Demo) -> None:
+    one = visit("ada", GREETING)
+    two = one.context.new_page()
+    two.goto(GREETING)
+    written(one).fill("From window one")
+    expect(one.locator("#kept")).to_have_text(KEPT)
+    written(two).fill("From window two")
+    expect(two.locator("#two-windows")).to_be_visible()
+    assert Draft.objects.get().source == "From window one"
+    expect(written(two)).to_have_text("From window two")
+    two.get_by_role("button", name="Keep what stands here").click()
+    expect(two.locator("#two-windows")).to_have_count(0)
+    assert Draft.objects.get().source == "From window two"
+    written(two).fill("Two again")
+    expect(two.locator("#kept")).to_have_text(KEPT)
+    # Saving from the window that was left behind is held back too.
+    one.get_by_role("button", name=re.compile("Save version")).last.click()
+    expect(one.locator("#two-windows")).to_be_visible()
+    expect(written(one)).to_have_text("From window one")
+    assert Draft.objects.get().source == "Two again"
+
+
+def test_a_text_outlives_the_session(visit: Visit, demo: Demo) -> None:
+    page = visit("ada", GREETING)
+    expect(page.locator(".cm-content")).to_be_visible()
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    written(page).fill("Still here")
+    expect(page.locator("#kept")).to_contain_text("still here")
+    assert not Draft.objects.exists()
+    page.context.add_cookies(cookies)
+    page.keyboard.press("Control+s")
+    expect(page.locator("#kept")).to_have_text(KEPT)
+    assert Draft.objects.get().source == "Still here"
+
+
+def test_leaving_with_unsaved_text_warns(visit: Visit, demo: Demo) -> None:
+    page = visit("ada", "/p/demo/prompts/new/")
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.get_by_label("Name", exact=True).fill("test/unsaved")
+    page.get_by_role("link", name="History").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("test/unsaved")
+    assert asked == ["beforeunload"]
+
+
+def kept_slowly(page: Page) -> list[Any]:
+    """The server keeps the next draft, and its answer waits on the way until it is let through."""
+    waiting: list[Any] = []
+
+    def hold(route: Any) -> None:
+        if waiting or route.request.headers.get("hx-request") is None:
+            route.continue_()
+        else:
+            answer = route.fetch()
+            waiting.append(lambda: route.fulfill(response=answer))
+
+    page.route("**/edit/**", hold)
+    with page.expect_request(lambda request: request.method == "POST"):
+        written(page).fill("\n".join(["Write to {{ nobody_declared_this }}"] * 12))
+    for _ in range(100):
+        if waiting:
+            break
+        page.wait_for_timeout(50)
+    assert Draft.objects.exists()
+    return waiting
+
+
+def test_whoever_saves_while_the_draft_is_being_kept_saves_what_stands_there(visit: Visit, demo: Demo) -> None:
+    page = visit("ada", GREETING)
+    waiting = kept_slowly(page)
+    written(page).fill("With more")
+    page.get_by_role("button", name="Save version").last.click()
+    waiting[0]()
+    expect(page.locator(".banner.is-passed")).to_be_visible()
+    assert newest().source == "With more"
+    assert not Draft.objects.exists()
+
+
+def test_what_is_being_pressed_does_not_move_away(visit: Visit, demo: Demo) -> None:
+    """The answer to a draft draws advice above the button: a click that has begun must still end on it."""
+    page = visit("ada", GREETING)
+    before = page.locator("#seen").input_value()
+    waiting = kept_slowly(page)
+    button = page.get_by_role("button", name="Save version").last
+    button.scroll_into_view_if_needed()
+    place = button.bounding_box()
+    assert place
+    page.mouse.move(place["x"] + 20, place["y"] + 10)
+    page.mouse.down()
+    waiting[0]()
+    expect(page.locator("#seen")).not_to_have_value(before)
+    page.mouse.up()
+    expect(page.locator(".banner.is-passed")).to_be_visible()
+    assert newest().source.endswith("{{ nobody_declared_this }}")
