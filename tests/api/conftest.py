@@ -98,6 +98,15 @@ def reader(team: Team) -> Caller:
 
 
 @pytest.fixture
+def prompt(team: Team) -> Prompt:
+    """`support/greeting` with three versions, of which 2 is live on stable as revision 2."""
+    prompt = team.prompt(versions=3, config={"model": "small", "temperature": 0.2})
+    release(team, prompt, 1, reason="First")
+    release(team, prompt, 2)
+    return prompt
+
+
+@pytest.fixture
 def foreign(team: Team) -> Team:
     """Another project with people of its own and a prompt `secret/plan`, live."""
     other = make_team("rival", preset="solo")

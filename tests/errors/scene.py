@@ -11,6 +11,11 @@ from tests.api.conftest import Caller
 from tests.personas import Team
 
 GREETING = "support/greeting"
+FETCH = f"prompts/{GREETING}"
+PROMOTE = {"kind": "promote", "prompt": GREETING, "version": 2}
+ROLLBACK = {"kind": "rollback", "prompt": GREETING, "reason": "Worse"}
+NEW = {"name": "new", "content": "Hello"}
+WEBHOOK = {"url": "https://93.184.215.14/", "events": ["*"]}
 
 
 @dataclass(eq=False)
