@@ -7,7 +7,7 @@ from events.models import EventSeal
 from promptforge.lib.ids import encode
 from promptforge.lib.instants import format_instant
 
-# The prefix of a subject's opaque id, by its kind; a kind without one shows none.
+# The prefix of a subject's opaque id, by its kind: where a call takes one, the same.
 _PREFIXES = {
     "version": "ver",
     "release": "rel",
@@ -17,6 +17,15 @@ _PREFIXES = {
     "promotion": "pro",
     "review": "rev",
     "webhook": "whk",
+    "prompt": "prm",
+    "channel": "chn",
+    "project": "prj",
+    "person": "usr",
+    "set": "set",
+    "connection": "con",
+    "run": "run",
+    "rule": "rul",
+    "watch": "drw",
 }
 
 
@@ -29,7 +38,7 @@ def event_shape(seal: EventSeal) -> dict[str, Any]:
         "kind": event.kind,
         "subject": {
             "kind": event.subject_kind,
-            "id": encode(_PREFIXES.get(event.subject_kind, event.subject_kind[:3]), event.subject_id),
+            "id": encode(_PREFIXES.get(event.subject_kind, event.subject_kind), event.subject_id),
         },
         "data": json.loads(event.data),
         "at": format_instant(event.at),

@@ -20,8 +20,6 @@ from promptforge.lib.refusals import refusals
 from promptforge.lib.sealing import seal
 from promptforge.lib.verdicts import require
 
-LONGEST_OVERLAP_HOURS = 7 * 24
-
 
 class NewSecret(NamedTuple):
     """An endpoint and the secret that was made for it, which is shown this once; None when the caller brought one."""

@@ -7,8 +7,8 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.actions.api_keys import LONGEST_OVERLAP_HOURS
 from accounts.actions.webhooks import (
-    LONGEST_OVERLAP_HOURS,
     change_webhook,
     check_webhook,
     create_webhook,

@@ -6,8 +6,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
+from accounts.actions.api_keys import LONGEST_OVERLAP_HOURS
 from accounts.actions.webhooks import (
-    LONGEST_OVERLAP_HOURS,
     NewSecret,
     change_webhook,
     check_webhook,

@@ -74,10 +74,6 @@ class Freshness:
         self._said = False
         self._tasks: set[asyncio.Task[None]] = set()
 
-    @property
-    def reachable(self) -> bool:
-        return self._connection is not None
-
     def now(self) -> datetime:
         """The database's clock as of the newest check."""
         return _EPOCH_OF_POSTGRES + timedelta(microseconds=self._micros)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evaluations import tone
-from evaluations.asked_of import Demands, entry, flat
+from evaluations.asked_of import Demands, entry
 from evaluations.models import Case
 from evaluations.scoring import CRITERIA, Answer, Score, score, total
 from evaluations.scoring.refusals import is_refusal
@@ -60,7 +60,3 @@ def _measures(demands: Demands, lines: list[dict[str, Any]], answer: Answer) -> 
         "invariants": held,
         "features": tone.features(answer.output),
     }
-
-
-def asks_length(demands: Demands) -> bool:
-    return any(CRITERIA[each.type].needs_baseline for each in flat(demands.criteria))

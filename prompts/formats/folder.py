@@ -12,11 +12,11 @@ depends on the installation: no ids, people, digests, and no times of recording.
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from promptforge.lib.errors import DomainError, shorten
-from promptforge.lib.instants import format_instant, parse_instant
+from promptforge.lib.instants import format_instant
 from promptforge.lib.json import kind_of, parse_object
 from prompts.formats.records import (
     Batch,
@@ -24,6 +24,7 @@ from prompts.formats.records import (
     ReleaseRecord,
     Unreadable,
     VersionRecord,
+    instant_of,
     tags_of,
     text_of,
     why_of,
@@ -152,8 +153,8 @@ class _Prompt:
             type=text_of(given.get("type"), "type"),
             description=text_of(given.get("description"), "description"),
             tags=tags_of(given.get("tags")),
-            created_at=_instant(given, "created_at"),
-            archived_at=_instant(given, "archived_at"),
+            created_at=instant_of(given, "created_at"),
+            archived_at=instant_of(given, "archived_at"),
             versions=[],
             is_history=True,
             has_ledgers=True,
@@ -180,7 +181,7 @@ class _Prompt:
             config=given.get("config"),
             variables=given.get("variables"),
             message=text_of(given.get("message"), "message"),
-            created_at=_instant(given, "created_at"),
+            created_at=instant_of(given, "created_at"),
             pins=includes,  # type: ignore[arg-type]  # checked above
             where=described if kind == "chat" else f"{at}.txt",
         )
@@ -208,7 +209,7 @@ class _Prompt:
         for place, row in enumerate(value, start=1):
             version = row.get("version") if isinstance(row, dict) else None
             kind = row.get("kind") if isinstance(row, dict) else None
-            at = _instant(row, "at") if isinstance(row, dict) else None
+            at = instant_of(row, "at") if isinstance(row, dict) else None
             if not isinstance(row, dict) or type(version) is not int or kind not in KINDS or at is None:
                 raise Unreadable(f"Row {place} of the ledger has no version, time or known kind.")
             yield ReleaseRecord(channel, version, at, text_of(row.get("reason"), "reason"), str(kind))
@@ -226,8 +227,3 @@ class _Prompt:
             raise Unreadable(f"{shorten(path.rpartition('/')[2])} is missing.")
         self.used.add(path)
         return self.read_file(path)
-
-
-def _instant(given: Mapping[str, Any], field: str) -> Any:
-    text = text_of(given.get(field), field)
-    return parse_instant(text, field) if text else None

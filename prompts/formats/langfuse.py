@@ -6,11 +6,9 @@ is newest. Numbers are kept where they begin with 1 and have no gap; otherwise t
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from promptforge.lib.errors import DomainError, shorten
-from promptforge.lib.instants import parse_instant
 from promptforge.lib.json import kind_of
 from prompts.formats.records import (
     Batch,
@@ -18,6 +16,7 @@ from prompts.formats.records import (
     ReleaseRecord,
     Unreadable,
     VersionRecord,
+    instant_of,
     tags_of,
     text_of,
     why_of,
@@ -109,7 +108,7 @@ def _kind(item: Mapping[str, Any]) -> str:
 def _version(
     batch: Batch, prompt: PromptRecord, where: str, item: Mapping[str, Any], numbers: Mapping[str, Mapping[int, int]]
 ) -> None:
-    created, updated = _instant(item, "createdAt"), _instant(item, "updatedAt")
+    created, updated = instant_of(item, "createdAt"), instant_of(item, "updatedAt")
     author = text_of(item.get("createdBy"), "createdBy")
     version = VersionRecord(
         content=_content(item["prompt"], numbers),
@@ -133,11 +132,6 @@ def _version(
             raise Unreadable(f"The label {label} stands on two versions, also on number {other.version}.")
         else:
             prompt.releases.append(ReleaseRecord(channel, len(prompt.versions), updated or created))
-
-
-def _instant(item: Mapping[str, Any], field: str) -> datetime | None:
-    given = text_of(item.get(field), field)
-    return parse_instant(given, field) if given else None
 
 
 def _content(given: object, numbers: Mapping[str, Mapping[int, int]]) -> object:

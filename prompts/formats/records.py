@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from promptforge.lib.errors import DomainError, shorten
+from promptforge.lib.instants import parse_instant
 from promptforge.lib.json import kind_of
 
 LONGEST_TAG = 50
@@ -103,6 +104,12 @@ def text_of(value: object, what: str, default: str = "") -> str:
     if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         raise Unreadable(f"{what} holds half of a surrogate pair, which is no character.")
     return value
+
+
+def instant_of(item: Mapping[str, Any], field: str) -> datetime | None:
+    """The moment under this name, None when it is null or empty."""
+    given = text_of(item.get(field), field)
+    return parse_instant(given, field) if given else None
 
 
 def tags_of(value: object) -> list[str]:

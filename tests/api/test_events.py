@@ -32,6 +32,8 @@ def test_every_act_stands_there_newest_first(team: Team, api: Caller) -> None:
         "version.saved",
         "prompt.created",
     ]
+    # Each kind of thing has a prefix of its own, so that no id passes for another's.
+    assert [event["subject"]["id"][:4] for event in events[:5]] == ["chn_", "rel_", "ver_", "ver_", "prm_"]
     assert [event["seq"] for event in events] == list(range(len(events), 0, -1))
     seal = EventSeal.objects.select_related("event").get(event__kind="release.made")
     assert events[1] == {
