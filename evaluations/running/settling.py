@@ -81,7 +81,7 @@ def _keep(facts: Facts, call: Call, cell: Cell, completion: Completion, *, cost:
         _judged(facts, call, cell, completion)
         return
     answer = {
-        "output": completion.text.replace("\0", "\ufffd"),
+        "output": completion.text,
         "finish_reason": completion.finish_reason[:32],
         "latency_ms": completion.latency_ms,
         "input_tokens": completion.input_tokens,

@@ -96,7 +96,7 @@ def settle_trial(call: TrialCall, outcome: Outcome) -> None:
             cost = cost_of(call, completion)
             held.update(
                 leased_until=None,
-                output=completion.text.replace("\0", "\ufffd"),
+                output=completion.text,
                 finish_reason=completion.finish_reason[:32],
                 latency_ms=completion.latency_ms,
                 cost_usd=cost,

@@ -1,4 +1,4 @@
-"""Runs without a live version: what the documented rule passes, the database lets pass; and what falls short, neither."""
+"""Runs without a live version: what the documented rule passes, the database lets pass; what falls short, not."""
 
 import json
 from typing import Any
