@@ -150,10 +150,10 @@ def _pause_faulty(run_id: int, fault: str) -> None:
     )
 
 
-def work(longest: float = TURN, only: int | None = None) -> bool:
+def work(longest: float = TURN) -> bool:
     """Work on what is due, unless another worker does; returns whether the turn ended with work left.
 
     One loop fills every connection's room, and the other workers stay free for what else there is to do.
     """
     with only_one(_LOCK) as mine:
-        return mine and Engine(only).work(longest)
+        return mine and Engine().work(longest)
