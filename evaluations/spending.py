@@ -10,13 +10,14 @@ from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
 from typing import Any
 
 import psycopg
-from django.db import IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from accounts.models import Project
 from evaluations.models import Budget, DaySpending, EvaluationRun
 
 CENT_OF_A_CENT = Decimal("0.000001")  # what a price is kept to
+MOST_USD = Decimal("999999.999999")  # what the columns hold
 
 _TAKE_FROM_RUN = """
     UPDATE evaluations_evaluationrun SET calls = calls + 1, cost_usd = cost_usd + %(usd)s
@@ -30,11 +31,11 @@ _TAKE_FROM_DAY = """
 # A run's ceiling is a constraint: what a call cost beyond its bound is told by its cell.
 _SETTLE_RUN = """
     UPDATE evaluations_evaluationrun
-    SET cost_usd = greatest(0, least(cost_usd + %(change)s, coalesce(max_cost_usd, 'infinity'))),
+    SET cost_usd = greatest(0, least(cost_usd + %(change)s, coalesce(max_cost_usd, %(most)s))),
         unpriced_calls = unpriced_calls + %(unpriced)s
     WHERE id = %(run)s"""
 _SETTLE_DAY = """
-    UPDATE evaluations_dayspending SET usd = greatest(0, usd + %(change)s)
+    UPDATE evaluations_dayspending SET usd = greatest(0, least(usd + %(change)s, %(most)s))
     WHERE project_id = %(project)s AND day = %(day)s"""
 
 
@@ -70,6 +71,8 @@ def reserve(*, project_id: int, run_id: int | None = None, usd: Decimal | None) 
                     return _met_by_run(run_id)
             cursor.execute(_TAKE_FROM_DAY, values)
             ((day,),) = cursor.fetchall()
+    except DataError:
+        return _beyond_counting(bound or Decimal(0))
     except IntegrityError as error:
         cause = error.__cause__
         if not isinstance(cause, psycopg.Error) or cause.diag.constraint_name != "spending_within_budget":
@@ -89,6 +92,7 @@ def settle(reservation: Reservation, usd: Decimal | None) -> None:
         "run": reservation.run_id,
         "day": reservation.day,
         "change": change,
+        "most": MOST_USD,
         "unpriced": int(usd is None),
     }
     with transaction.atomic(), connection.cursor() as cursor:
@@ -122,6 +126,14 @@ def _needs_a_price(project_id: int, run_id: int | None) -> Refused | None:
         "price",
         f"Nobody knows what a call of this model costs, and {where} has a ceiling in dollars. "
         "Give the connection its price, or set a ceiling in calls instead.",
+    )
+
+
+def _beyond_counting(usd: Decimal) -> Refused:
+    return Refused(
+        "price",
+        f"One call could cost ${usd:,f}, and that is more than can be counted beside what is spent already. "
+        "Correct the connection's price, or lower its max_tokens.",
     )
 
 

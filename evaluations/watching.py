@@ -5,15 +5,18 @@ Every step finds its work in rows and takes it under the watch's lock, so it may
 
 import dataclasses
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.policies import Principal
 from evaluations.actions.watches import begin_night, begin_reference, locked_watch, settle_on
 from evaluations.models import DriftFinding, DriftNight, DriftWatch, EvaluationRun
 from evaluations.night_figures import memory_of, night_of, remembered
+from evaluations.running.containing import LOGGED, contained
 from evaluations.statistics.drift_words import sentence
 from evaluations.statistics.ladder import climb
 from events.actions import SYSTEM, record
@@ -57,12 +60,38 @@ def sweep(now: datetime | None = None) -> None:
         return
     now = now or timezone.now()
     ended = DriftNight.objects.filter(figures="null", run__status__in=["done", "cancelled"]).order_by("pk")
-    for pk in ended.values_list("pk", flat=True)[:MOST]:
-        judge(pk, now)
+    ended = ended.exclude(Q(watch__next_at__gt=now) & ~Q(watch__why_not=""))  # what was put off
+    for pk, watch in ended.values_list("pk", "watch")[:MOST]:
+        with contained(f"drift night {pk}", partial(_put_off, watch, now)):
+            judge(pk, now)
     for rule, prompt, version in _asked(_LIVE, [MOST]):
-        _follow(rule, prompt, version)
+        with contained(f"the watch of prompt {prompt}", partial(_leave, rule, prompt, version)):
+            _follow(rule, prompt, version)
     for (pk,) in _asked(_DUE, [now, MOST]):
-        _begin(pk, now)
+        with contained(f"drift watch {pk}", partial(_put_off, pk, now)):
+            _begin(pk, now)
+
+
+def _put_off(pk: int, now: datetime, fault: str) -> None:
+    """Try a watch whose night could not be begun or judged again in its own time, not in each sweep."""
+    with transaction.atomic():
+        watch = locked_watch(pk)
+        watch.next_at = now + timedelta(hours=watch.every_hours)
+        watch.why_not = (
+            f"The newest run could not be worked on: {fault}. {LOGGED} It is tried again when the next is due."
+        )
+        watch.save(update_fields=["next_at", "why_not"])
+
+
+def _leave(rule: int, prompt: int, version: int, fault: str) -> None:
+    """Wait for a person where no reference could be begun, as where one was refused."""
+    DriftWatch.objects.filter(rule=rule, prompt=prompt).update(
+        version=version,
+        reference=None,
+        state=DriftWatch.State.QUIET,
+        next_at=None,
+        why_not=f"No reference could be begun: {fault}. {LOGGED} Take a reference when that is mended.",
+    )
 
 
 # --- References ------------------------------------------------------------------------------------------------------
@@ -150,10 +179,10 @@ def judge(pk: int, now: datetime) -> None:
             if level == "drift":
                 told = f"{told} {_freeze(watch, told, now)}".strip()
             _tell(watch, night, level, told, measured.night.differs)
-        watch.state = step.memory.state
+        watch.state, watch.why_not = step.memory.state, ""
         if "suspect" in step.levels:
             watch.next_at = now + CONFIRM_AFTER
-        watch.save(update_fields=["state", "next_at"])
+        watch.save(update_fields=["state", "next_at", "why_not"])
 
 
 def _tell(watch: DriftWatch, night: DriftNight, level: str, told: str, differs: tuple[str, ...]) -> None:

@@ -8,7 +8,17 @@ from types import ModuleType
 from typing import Any
 
 from evaluations.providers import anthropic_messages, failures, gemini_generate, openai_chat
-from evaluations.providers.interface import Asked, CallFailed, Completion, Connection, Failure, Kind, Message, Told
+from evaluations.providers.interface import (
+    Asked,
+    CallFailed,
+    Completion,
+    Connection,
+    Failure,
+    Kind,
+    Message,
+    Told,
+    writable,
+)
 from promptforge.lib import http
 from promptforge.lib.errors import DomainError
 
@@ -38,14 +48,14 @@ def complete(connection: Connection, messages: Sequence[Message], seed: int | No
             "Name the model that is meant in the connection.",
         )
     return Completion(
-        text=text,
-        finish_reason=told.finish_reason,
+        text=writable(text),
+        finish_reason=writable(told.finish_reason),
         input_tokens=told.input_tokens,
         output_tokens=told.output_tokens,
         cached_tokens=told.cached_tokens,
-        model=told.model,
-        fingerprint=told.fingerprint,
-        request_id=_request_id(answer) or told.id,
+        model=writable(told.model),
+        fingerprint=writable(told.fingerprint),
+        request_id=writable(_request_id(answer) or told.id),
         latency_ms=latency_ms,
     )
 

@@ -1,5 +1,6 @@
 """What a model call is made of, whoever the provider is."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -7,6 +8,9 @@ from typing import Any, NoReturn, TypedDict
 
 DEFAULT_MAX_TOKENS = 1024  # of an answer, where nobody says
 MOST_TOKENS = 1_000_000  # that a limit may be
+_MOST_COUNTED = 2**31 - 1  # what a column holds; no answer has as many tokens
+# What a provider may send as JSON, and neither UTF-8 nor a column can hold.
+_UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class Kind(StrEnum):
@@ -118,6 +122,7 @@ class CallFailed(Exception):
     def __init__(
         self, kind: Failure, sentence: str, *, retryable: bool = False, retry_after: float | None = None
     ) -> None:
+        sentence = writable(sentence)  # it may quote the provider
         super().__init__(sentence)
         self.kind, self.sentence = kind, sentence
         self.retryable, self.retry_after = retryable, retry_after
@@ -149,7 +154,12 @@ class Told:
 
 def whole(value: Any) -> int | None:
     """A count of tokens, or None when what stands there is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_COUNTED else None
+
+
+def writable(text: str) -> str:
+    """The text as it can be stored: NUL and halves of surrogate pairs become U+FFFD."""
+    return _UNWRITABLE.sub("\ufffd", text)
 
 
 def word(value: Any) -> str:

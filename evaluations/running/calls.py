@@ -12,7 +12,7 @@ from evaluations.connecting import NotThere, key_of, reached
 from evaluations.models import EvaluationRun, ModelConnection
 from evaluations.prices import Pricing, cost
 from evaluations.providers import CallFailed, Completion, Connection, Failure, Kind, Message, complete
-from evaluations.spending import Reservation
+from evaluations.spending import MOST_USD, Reservation
 
 SECONDS = 60.0  # for one call
 SPARE = 15.0  # a lease lasts longer than its call: what is not settled by then is asked again
@@ -113,12 +113,14 @@ def perform(call: Sent) -> Outcome:
 
 
 def cost_of(call: Sent, completion: Completion) -> Decimal | None:
-    return cost(
+    """None when nobody knows: by such counts as come to more than can be kept, nobody does either."""
+    usd = cost(
         call.line.pricing,
         input_tokens=completion.input_tokens,
         output_tokens=completion.output_tokens,
         cached_tokens=completion.cached_tokens,
     )
+    return None if usd is None or usd > MOST_USD else usd
 
 
 def lines_of(run: EvaluationRun) -> dict[str, Line]:

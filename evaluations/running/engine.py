@@ -6,16 +6,18 @@ the calls on their way: their cells are due again when the lease has run out.
 
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 
 from evaluations.actions.runs import pause_run
 from evaluations.models import EvaluationRun
 from evaluations.running.calls import Call, Outcome, perform
+from evaluations.running.containing import LOGGED, contained
 from evaluations.running.deciding import advance, give_up
 from evaluations.running.facts import Facts, read_run
-from evaluations.running.settling import release, score_waiting, serve, settle
+from evaluations.running.settling import leave_unscored, release, score_waiting, serve, settle
 from evaluations.running.stopping import is_stopping
 from evaluations.running.taking import take
-from evaluations.running.trying import TrialCall, give_up_trial, release_trial, settle_trial, take_trials
+from evaluations.running.trying import TrialCall, fail_trial, give_up_trial, release_trial, settle_trial, take_trials
 from events.fence import is_fenced
 from promptforge.lib.only_one import only_one
 
@@ -64,22 +66,28 @@ class Engine:
             return False
         moved = self._begin_trials(pool)
         for run_id in self._open_runs():
-            facts = self._facts_of(run_id)
-            stepped = bool(score_waiting(facts))
-            # While calls are on their way the look is not over: there is nothing to ask the database.
-            stepped |= not self._flies(run_id) and advance(facts)
-            taken = take(facts, THREADS - self._under_way)
-            for call, completion in taken.served:
-                serve(facts, call, completion)
-            for call in taken.calls:
-                self._of_cell[call.cell_id] = facts
-                self._first.setdefault((call.cell_id, call.judging), time.monotonic())
-                self.flying[pool.submit(perform, call)] = call
-            if taken.pause:
-                pause_run(run_id, taken.pause)
-            gave_up = bool(taken.spent) and not self._flies(run_id) and give_up(run_id, taken.spent)
-            moved = moved or stepped or gave_up or bool(taken.calls or taken.served)
+            with contained(f"run {run_id}", partial(_pause_faulty, run_id)):
+                moved |= self._step(run_id, pool)
         return moved
+
+    def _step(self, run_id: int, pool: ThreadPoolExecutor) -> bool:
+        """Start what may be started of one run; whether anything moved."""
+        facts = self._facts_of(run_id)
+        stepped = bool(score_waiting(facts))
+        # While calls are on their way the look is not over: there is nothing to ask the database.
+        stepped |= not self._flies(run_id) and advance(facts)
+        taken = take(facts, THREADS - self._under_way)
+        for call in taken.calls:
+            self._of_cell[call.cell_id] = facts
+            self._first.setdefault((call.cell_id, call.judging), time.monotonic())
+            self.flying[pool.submit(perform, call)] = call
+        for call, completion in taken.served:
+            with contained(f"cell {call.cell_id}", partial(leave_unscored, call)):
+                serve(facts, call, completion)
+        if taken.pause:
+            pause_run(run_id, taken.pause)
+        gave_up = bool(taken.spent) and not self._flies(run_id) and give_up(run_id, taken.spent)
+        return stepped or gave_up or bool(taken.calls or taken.served)
 
     @property
     def _under_way(self) -> int:
@@ -97,11 +105,14 @@ class Engine:
         done, _ = wait([*self.flying, *self.trying], timeout=seconds, return_when=FIRST_COMPLETED)
         for future in done:
             if future in self.trying:
-                settle_trial(self.trying.pop(future), future.result())
+                trial = self.trying.pop(future)
+                with contained(f"try {trial.answer_id}", partial(fail_trial, trial.answer_id)):
+                    settle_trial(trial, future.result())
                 continue
             call = self.flying.pop(future)
             since_first = time.monotonic() - self._first[call.cell_id, call.judging]
-            settle(self._of_cell[call.cell_id], call, future.result(), since_first)
+            with contained(f"cell {call.cell_id}", partial(leave_unscored, call)):
+                settle(self._of_cell[call.cell_id], call, future.result(), since_first)
 
     def _end_soon(self) -> None:
         """Keep what comes in the next seconds; what was not begun is free at once, the rest when its lease is over."""
@@ -131,10 +142,18 @@ class Engine:
         return any(self._of_cell[call.cell_id].run_id == run_id for call in self.flying.values())
 
 
-def work(longest: float = TURN, only: int | None = None) -> bool:
+def _pause_faulty(run_id: int, fault: str) -> None:
+    pause_run(
+        run_id,
+        f"This run could not be worked on: {fault}. {LOGGED} "
+        "Resume the run when that is mended, or cancel it and start another.",
+    )
+
+
+def work(longest: float = TURN) -> bool:
     """Work on what is due, unless another worker does; returns whether the turn ended with work left.
 
     One loop fills every connection's room, and the other workers stay free for what else there is to do.
     """
     with only_one(_LOCK) as mine:
-        return mine and Engine(only).work(longest)
+        return mine and Engine().work(longest)

@@ -18,6 +18,7 @@ from evaluations.providers import Completion, Failure
 from evaluations.providers.retrying import wait_before_retry
 from evaluations.running import caching
 from evaluations.running.calls import Call, Outcome, cost_of
+from evaluations.running.containing import LOGGED
 from evaluations.running.facts import Facts
 from evaluations.running.scoring_cells import scored
 from evaluations.running.taking import next_judging
@@ -48,6 +49,14 @@ def settle(facts: Facts, call: Call, outcome: Outcome, since_first: float) -> No
         rates.note_refusal(call.line.connection_id, began_at=call.began_at, retry_after=failed.retry_after)
     elif outcome.pauses:
         pause_run(facts.run_id, failed.sentence)
+
+
+def leave_unscored(call: Call, fault: str) -> None:
+    """Give up a cell whose answer could not be kept: it would be paid again, and fail again. It counts at its most."""
+    why = f"What came could not be kept: {fault}. {LOGGED}"
+    with transaction.atomic():
+        if (cell := _held(call)) is not None:
+            _write(cell, state=Cell.State.UNSCORED, error="not_kept", error_detail=why)
 
 
 def serve(facts: Facts, call: Call, completion: Completion) -> None:
@@ -81,7 +90,7 @@ def _keep(facts: Facts, call: Call, cell: Cell, completion: Completion, *, cost:
         _judged(facts, call, cell, completion)
         return
     answer = {
-        "output": completion.text.replace("\0", "\ufffd"),
+        "output": completion.text,
         "finish_reason": completion.finish_reason[:32],
         "latency_ms": completion.latency_ms,
         "input_tokens": completion.input_tokens,

@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -15,6 +16,7 @@ from evaluations.models import TrialAnswer
 from evaluations.prices import most
 from evaluations.providers import CallFailed, Connection, Failure, Kind, Message
 from evaluations.running.calls import SECONDS, Line, Outcome, cost_of
+from evaluations.running.containing import LOGGED, contained
 from evaluations.running.settling import FREE, LONGEST_DETAIL
 from evaluations.running.taking import free_room
 from evaluations.spending import Reservation
@@ -35,7 +37,11 @@ class TrialCall:
 def take_trials(limit: int) -> list[TrialCall]:
     """What may be asked now: at most `limit` calls, the longest waiting first."""
     due = list(TrialAnswer.objects.due().order_by("pk").values_list("pk", flat=True)[:limit])
-    return [call for pk in due if (call := _taken(pk)) is not None]
+    calls = []
+    for pk in due:
+        with contained(f"try {pk}", partial(fail_trial, pk)):
+            calls.append(_taken(pk))
+    return [call for call in calls if call is not None]
 
 
 def _taken(pk: int) -> TrialCall | None:
@@ -96,7 +102,7 @@ def settle_trial(call: TrialCall, outcome: Outcome) -> None:
             cost = cost_of(call, completion)
             held.update(
                 leased_until=None,
-                output=completion.text.replace("\0", "\ufffd"),
+                output=completion.text,
                 finish_reason=completion.finish_reason[:32],
                 latency_ms=completion.latency_ms,
                 cost_usd=cost,
@@ -118,6 +124,13 @@ def release_trial(call: TrialCall) -> None:
     with transaction.atomic():
         TrialAnswer.objects.filter(pk=call.answer_id, output=None, error="").update(leased_until=None)
         spending.settle(call.reservation, Decimal(0))
+
+
+def fail_trial(pk: int, fault: str) -> None:
+    """Say that it could not be asked or its answer not kept. What was counted stays counted."""
+    TrialAnswer.objects.filter(pk=pk, output=None, error="").update(
+        leased_until=None, error="not_kept", error_detail=f"This try could not be worked on: {fault}. {LOGGED}"
+    )
 
 
 def give_up_trial(call: TrialCall) -> None:

@@ -161,6 +161,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
         (SELECT avg(delta) FROM paired)::double precision, (SELECT avg(paired.rate) FROM paired)::double precision;
 $guard$;
 
+-- The candidate's mean score over cases: what a comparison without a baseline is decided by.
+CREATE OR REPLACE FUNCTION public.promptforge_run_score(run bigint) RETURNS double precision
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
+    SELECT avg(of_case.mean) FROM (
+        SELECT avg(score) AS mean FROM public.evaluations_cell WHERE run_id = run AND arm = 'candidate' AND NOT confirms GROUP BY case_id
+    ) of_case;
+$guard$;
+
 CREATE OR REPLACE FUNCTION public.promptforge_run_update() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
 DECLARE
@@ -203,7 +211,10 @@ BEGIN
         OR found.fewest < (plan -> 'looks' ->> 0)::int
         OR found.unscored > least((plan ->> 'unscored_limit')::double precision, 0.02)
         OR coalesce(found.delta <= -(plan ->> 'margin')::double precision, NEW.baseline_id IS NOT NULL)
-        OR (NEW.baseline_id IS NULL AND coalesce(found.rate < (plan ->> 'pass_rate')::double precision, true))
+        -- Held against no baseline, a comparison passes by its score as evaluations/statistics does, and the watch's runs by their rate.
+        OR (NEW.baseline_id IS NULL AND coalesce(CASE NEW.purpose
+            WHEN 'comparison' THEN public.promptforge_run_score(NEW.id) <= (plan ->> 'pass_rate')::double precision - (plan ->> 'margin')::double precision
+            ELSE found.rate < (plan ->> 'pass_rate')::double precision END, true))
     ) THEN
         PERFORM public.promptforge_refuse('run_passes_by_its_cells', 'A run passes when every case was answered on both sides as often as planned, and no worse than its margin.');
     END IF;

@@ -249,7 +249,7 @@ def _tokens(text: str, asked: dict[str, Any]) -> tuple[int, int]:
 
 
 def _write_openai(text: str, asked: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    read, written = _tokens(text, asked)
+    read, written = other.get("tokens") or _tokens(text, asked)
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": text},
@@ -258,13 +258,13 @@ def _write_openai(text: str, asked: dict[str, Any], other: dict[str, Any]) -> di
     usage = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
     return {
         "id": "chatcmpl-stub", "object": "chat.completion", "model": other.get("model", asked["model"]),
-        "system_fingerprint": "fp_stub", "choices": other.get("choices", [choice]),
+        "system_fingerprint": other.get("fingerprint", "fp_stub"), "choices": other.get("choices", [choice]),
         "usage": usage | {"prompt_tokens_details": {"cached_tokens": 0}},
     }  # fmt: skip
 
 
 def _write_anthropic(text: str, asked: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    read, written = _tokens(text, asked)
+    read, written = other.get("tokens") or _tokens(text, asked)
     reasons = {"content_filter": "refusal", "length": "max_tokens"}
     finish = other.get("finish", "")
     return {
@@ -276,7 +276,7 @@ def _write_anthropic(text: str, asked: dict[str, Any], other: dict[str, Any]) ->
 
 
 def _write_gemini(text: str, asked: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    read, written = _tokens(text, asked)
+    read, written = other.get("tokens") or _tokens(text, asked)
     reasons = {"content_filter": "SAFETY", "length": "MAX_TOKENS"}
     finish = reasons.get(other.get("finish", ""), "STOP")
     candidate = {"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": finish}
@@ -370,6 +370,9 @@ FAULTS: dict[str, Callable[[_Handler, str, str, Told, Told], None]] = {
     "empty_choices": _other(choices=[]),
     "content_filter": _other(finish="content_filter"),
     "length": _other(finish="length"),
+    "absurd_tokens": _other(tokens=(2**40, 2**40)),
+    "dear_tokens": _other(tokens=(2**31 - 1, 2**31 - 1)),
+    "unwritable": _other(finish="st\0p\ud83d", fingerprint="fp\0\ud83d"),
     "cut": _cut,
     "huge": _huge,
     "drip": _drip,

@@ -289,6 +289,44 @@ def test_whoever_dies_after_a_run_ended_leaves_it_to_the_next(watched: Watched, 
     assert Event.objects.filter(kind="drift.suspected").count() == 1
 
 
+def test_a_night_that_cannot_be_judged_says_why_and_is_tried_again_in_its_time(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def broken(night: DriftNight) -> None:
+        tried.append(night.pk)
+        raise KeyError("what it is about stays in the log")
+
+    monkeypatch.setattr("evaluations.watching.night_of", broken)
+    night = watched.night()
+    watched.sweep()
+    assert (tried, night.figures) == ([night.pk], "null")
+    assert "could not be worked on: KeyError." in watched.watch.why_not
+    monkeypatch.undo()
+    watched.now = (watched.watch.next_at or watched.now) + timedelta(seconds=1)
+    watched.sweep()
+    night.refresh_from_db()
+    assert (night.figures != "null", watched.watch.why_not) == (True, "")
+    watched.night()
+
+
+def test_a_reference_that_cannot_be_begun_is_left_to_a_person(
+    team: Team, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(watch: DriftWatch) -> None:
+        raise KeyError("what it is about stays in the log")
+
+    provider.behave(**GREETS)
+    monkeypatch.setattr("evaluations.watching.begin_reference", broken)
+    watched = Watched(make_bench(team, provider, cases=4))
+    assert "No reference could be begun: KeyError." in watched.watch.why_not
+    monkeypatch.undo()
+    take_reference(by=team.cleo, watch=watched.watch, reason="It is mended")
+    watched.sweep()
+    assert (watched.watch.why_not, watched.watch.reference is None) == ("", False)
+
+
 def test_what_cannot_be_measured_says_why_and_a_person_begins_again(team: Team, provider: Provider) -> None:
     provider.behave(**GREETS)
     bench = make_bench(team, provider, cases=4)

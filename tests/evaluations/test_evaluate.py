@@ -11,6 +11,7 @@ from evaluations.models import EvaluationRun
 from prompts.actions.releases import promote
 from tests.evaluations.running import Bench, make_bench
 from tests.evaluations.stub_provider import Provider
+from tests.evaluations.test_trials import attempt, drafted, told
 from tests.personas import Team
 
 
@@ -56,6 +57,17 @@ def test_what_is_refused_is_no_verdict(bench: Bench, provider: Provider, capsys:
     assert evaluate(bench, "--connection", "nobody") == 1
     assert "nobody" in capsys.readouterr().err
     assert not EvaluationRun.objects.exists()
+
+
+def test_while_it_has_the_turn_everybody_is_served(bench: Bench, provider: Provider) -> None:
+    """The turn is one for the whole instance: a waiting try and an older run would get it from nobody else."""
+    provider.behave(text="Hello Ada!")
+    older = bench.start(seed=5)
+    attempt(bench, drafted(bench))
+    assert evaluate(bench) == 0
+    older.refresh_from_db()
+    assert older.outcome == "PASS"
+    assert {answer.output for answer in told(bench).values()} == {"Hello Ada!"}
 
 
 def test_json_is_json(bench: Bench, provider: Provider, capsys: Any) -> None:

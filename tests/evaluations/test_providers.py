@@ -74,6 +74,22 @@ def test_a_connection_stays_open_between_calls(provider: Provider) -> None:
     assert len({call["from"] for call in provider.calls()}) == 1
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_cannot_be_stored_is_made_so_that_it_can(provider: Provider, kind: str) -> None:
+    provider.behave(fault="unwritable", text="Really\0 \ud83d so \U0001f600.")
+    answer = complete(connect(provider, kind), ASKED, 1)
+    assert answer.text == "Really\ufffd \ufffd so \U0001f600."
+    for text in (answer.finish_reason, answer.model, answer.fingerprint, answer.request_id):
+        assert "\0" not in text.encode().decode()
+    provider.behave(fault="absurd_tokens", text="Yes")
+    answer = complete(connect(provider, kind), ASKED, 1)
+    assert (answer.input_tokens, answer.output_tokens) == (None, None)
+
+
+def test_a_refusal_that_cannot_be_stored_is_told_all_the_same() -> None:
+    assert CallFailed(Failure.BAD_ANSWER, "It says: \0\ud83d").sentence == "It says: \ufffd\ufffd"
+
+
 # --- What is no answer -----------------------------------------------------------------------------------------------
 FAULTS = [
     ("rate_limited", Failure.RATE_LIMITED, True, "429"),

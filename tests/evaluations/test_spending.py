@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from evaluations.models import Budget, DaySpending, EvaluationRun
 from evaluations.running.engine import Engine
-from evaluations.spending import Refused, Reservation, reserve, settle
+from evaluations.spending import MOST_USD, Refused, Reservation, reserve, settle
 from tests.evaluations.rows import new_run, new_set
 from tests.evaluations.running import make_bench
 from tests.evaluations.stub_provider import Provider
@@ -106,6 +106,20 @@ def test_what_it_did_cost_takes_the_place_of_the_most_it_could(team: Team) -> No
     settle(second, Decimal("0.5"))
     one.refresh_from_db()
     assert (one.calls, one.cost_usd, spent(team)) == (2, Decimal("0.015"), (2, Decimal("0.5")))
+
+
+def test_no_price_is_too_high_to_be_counted(team: Team) -> None:
+    """The columns hold less than a million dollars: the next call is refused, and what is spent stays at most that."""
+    one = started(team)
+    taken = [take(one, Decimal(100_000)) for _ in range(10)]
+    assert [type(each) for each in taken] == [Reservation] * 9 + [Refused]
+    assert isinstance(taken[-1], Refused)
+    assert (taken[-1].ceiling, "Correct the connection's price" in taken[-1].sentence) == ("price", True)
+    assert isinstance(reserve(project_id=team.project.pk, usd=Decimal(2_000_000)), Refused)
+    assert isinstance(taken[0], Reservation)
+    settle(taken[0], Decimal(5_000_000))
+    one.refresh_from_db()
+    assert (one.calls, one.cost_usd, spent(team)) == (9, MOST_USD, (9, MOST_USD))
 
 
 def test_a_killed_worker_s_call_stays_counted_at_its_most(team: Team) -> None:

@@ -313,6 +313,20 @@ def test_what_nobody_waits_for_any_more_is_not_asked(bench: Bench, provider: Pro
     }
 
 
+def test_an_answer_that_cannot_be_kept_says_so_and_is_not_asked_for_again(
+    bench: Bench, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise TypeError("what it is about stays in the log")
+
+    monkeypatch.setattr("evaluations.running.trying.cost_of", broken)
+    attempt(bench, drafted(bench))
+    work(100)
+    work(100)
+    assert {answer.error for answer in told(bench).values()} == {"not_kept"}
+    assert (len(provider.calls()), spent(bench)[0]) == (2, 2)
+
+
 def test_a_worker_that_is_told_to_end_says_so(
     bench: Bench, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:

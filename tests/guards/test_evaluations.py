@@ -199,9 +199,35 @@ def test_a_run_passes_by_its_cells(team: Team, core: EvaluationSet, prompt: Prom
         finish(forged, delta=delta)
 
 
-def test_without_a_baseline_a_run_passes_by_its_rate(team: Team, core: EvaluationSet, prompt: Prompt) -> None:
+@pytest.mark.parametrize("score", [0.0, 0.69, 0.7])
+def test_without_a_baseline_a_run_passes_by_its_score(
+    team: Team, core: EvaluationSet, prompt: Prompt, score: float
+) -> None:
+    """Though every answer passes: the mean score has to lie above the pass rate less the margin."""
     forged = new_run(team, core, prompt, baseline=None)
-    fill(forged, candidate=0.0)
+    for cell in fill(forged, candidate=score):
+        held(cell.passed, score >= 0.5, "an answer passes from half its score on")
+    with refused("run_passes_by_its_cells"):
+        finish(forged, delta=None)
+
+
+def test_answers_that_confirm_a_suspicion_lift_no_score(team: Team, core: EvaluationSet, prompt: Prompt) -> None:
+    forged = new_run(team, core, prompt, baseline=None)
+    fill(forged, candidate=0.69)
+    for case in forged.set_revision.cases:
+        answer(Cell.objects.create(run=forged, case=case, arm="candidate", repeat=1, position=9, confirms=True))
+    with refused("run_passes_by_its_cells"):
+        finish(forged, delta=None)
+
+
+@pytest.mark.parametrize("purpose", ["reference", "drift"])
+def test_what_a_watch_measures_passes_by_its_rate(
+    team: Team, core: EvaluationSet, prompt: Prompt, purpose: str
+) -> None:
+    forged = new_run(team, core, prompt, baseline=None, purpose=purpose)
+    first, second = forged.set_revision.cases
+    for case, score in ((first, 1.0), (second, 0.45)):
+        answer(Cell.objects.create(run=forged, case=case, arm="candidate", repeat=0, position=0), score)
     with refused("run_passes_by_its_cells"):
         finish(forged, delta=None)
 

@@ -78,10 +78,10 @@ class Command(ProjectCommand):
         return standing[0]
 
     def _follow(self, run: EvaluationRun, options: dict[str, Any]) -> EvaluationRun:
-        """Work on the run where no other worker does, until it ends or pauses."""
+        """Work where no other worker does, on all that is due as they do, until the run ends or pauses."""
         said = 0
         while run.status in (EvaluationRun.Status.QUEUED, EvaluationRun.Status.RUNNING):
-            if not work(longest=5.0, only=run.pk):
+            if not work(longest=5.0):
                 time.sleep(PAUSE)  # another worker is at it, or the next call is not due yet
             run.refresh_from_db()
             progress = progress_of([run])[run.pk]
