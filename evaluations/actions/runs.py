@@ -13,7 +13,8 @@ from evaluations.asked_of import demands_of
 from evaluations.asked_with import frozen_sampling, versions_of
 from evaluations.asking import check_cases
 from evaluations.calibrating import advisory_criteria, judge_settings
-from evaluations.models import Case, Cell, EvaluationRun, EvaluationSet, Label, ModelConnection
+from evaluations.evidence import of_promotions
+from evaluations.models import Case, Cell, EvaluationRun, EvaluationSet, GateRefusal, Label, ModelConnection
 from evaluations.planning import (
     arms_of,
     calls_of,
@@ -34,7 +35,7 @@ from promptforge.lib.errors import DomainError, shorten, wrong
 from promptforge.lib.json import canonical_json
 from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import require
-from prompts.models import Channel, Prompt, PromptVersion
+from prompts.models import Channel, Promotion, Prompt, PromptVersion
 
 _OPEN = (EvaluationRun.Status.QUEUED, EvaluationRun.Status.RUNNING, EvaluationRun.Status.PAUSED)
 
@@ -105,6 +106,7 @@ def cancel_run(*, by: Principal, run: EvaluationRun) -> EvaluationRun:
     require(by.may_with_scope(Permission.EDIT, Scope.EVALUATIONS_RUN, run.candidate.prompt))
     with refusals(), transaction.atomic():
         held = _open(run)
+        _stop_demanding(held, by)
         held.status = EvaluationRun.Status.CANCELLED
         held.save(update_fields=["status"])
         _tell(EventKind.RUN_CANCELLED, held, by.actor)
@@ -229,6 +231,22 @@ def _open(run: EvaluationRun) -> EvaluationRun:
     if held.status not in _OPEN:
         raise DomainError("run_ended", f"The run is {held.status} already.")
     return held
+
+
+def _stop_demanding(run: EvaluationRun, by: Principal) -> None:
+    """Whoever cancels what promotions wait for does not want it: the gate starts it again when somebody asks."""
+    waiting = Promotion.objects.filter(
+        state=Promotion.State.OPEN, version=run.candidate_id, base_version=run.baseline_id
+    ).values_list("pk", flat=True)
+    for promotion, found in of_promotions(waiting).items():
+        for each in found:
+            if each.going_id == run.pk:
+                GateRefusal.objects.update_or_create(
+                    promotion_id=promotion,
+                    rule_id=each.rule_id,
+                    set_revision=run.set_revision.number,
+                    defaults={"why": f"{by.user} cancelled the evaluation. It starts again when somebody asks for it."},
+                )
 
 
 def _tell(kind: EventKind, run: EvaluationRun, actor: tuple[str, int], **data: Any) -> None:
