@@ -140,6 +140,17 @@ def pause_run(run_id: int, why: str) -> bool:
     return True
 
 
+def drop_paused(run_id: int) -> None:
+    """End a run that paused and that nobody resumed while it was of use."""
+    with transaction.atomic():
+        run = EvaluationRun.objects.select_for_update().get(pk=run_id)
+        if run.status != EvaluationRun.Status.PAUSED:
+            return
+        run.status = EvaluationRun.Status.CANCELLED
+        run.save(update_fields=["status"])
+        _tell(EventKind.RUN_CANCELLED, run, SYSTEM)
+
+
 def finish_run(run: EvaluationRun, outcome: str, verdict: dict[str, Any]) -> None:
     """Write the verdict of a run that the caller holds locked; the database holds it against the cells."""
     run.status, run.outcome, run.verdict = EvaluationRun.Status.DONE, outcome, canonical_json(verdict)
