@@ -90,9 +90,9 @@ def queue_run(
     check_cases(versions_of(run).values(), cases)
     settled = plan(len(cases))
     run.set_digest, run.settings = b"", canonical_json(run.connection.snapshot)
-    judgings = _settle_plan(run, cases, settled, judge or run.connection)
-    again = CANARIES * max(1, judgings) if run.judge_id and run.purpose == EvaluationRun.Purpose.DRIFT else 0
-    run.max_calls = most_calls(calls_of(settled, len(cases), len(arms_of(run)), judgings)[1] + again)
+    judged = _settle_plan(run, cases, settled, judge or run.connection)
+    again = CANARIES * max(judged) if run.purpose == EvaluationRun.Purpose.DRIFT else 0
+    run.max_calls = most_calls(calls_of(settled, len(arms_of(run)), judged)[1] + again)
     run.seed = usual_seed(run.settings, set_digest(run.set_revision.pk)) if seed is None else seed
     run.save(force_insert=True)
     insert_repeats(run, cases, 0, settled.looks[0])
@@ -210,10 +210,10 @@ def _check_parts(
             raise wrong(name, f"The connection {row} was removed.")
 
 
-def _settle_plan(run: EvaluationRun, cases: list[Case], plan: Plan, judge: ModelConnection) -> int:
+def _settle_plan(run: EvaluationRun, cases: list[Case], plan: Plan, judge: ModelConnection) -> list[int]:
     """Freeze the plan, what of the versions' configs applies, who judges and which of its criteria count.
 
-    Returns how many judged criteria the cases have in all.
+    Returns how many judged criteria each case has.
     """
     has_baseline = run.baseline is not None
     asked = [demands_of(run.set_revision, case, (), has_baseline=has_baseline) for case in cases]
@@ -230,7 +230,7 @@ def _settle_plan(run: EvaluationRun, cases: list[Case], plan: Plan, judge: Model
             raise DomainError(
                 "nothing_counts", f"No criterion of case {shorten(case.key)} counts, so nothing could fail.{why}"
             )
-    return sum(len(demands.judged) for demands in asked)
+    return [len(demands.judged) for demands in asked]
 
 
 def _open(run: EvaluationRun) -> EvaluationRun:
