@@ -60,7 +60,7 @@ def _of_rule(each: Evidence, standing: Standing) -> tuple[Conclusion, Verdict]:
         (each.outcome == "INCONCLUSIVE", Conclusion.WAITING, f"{_told(each)} {_NEITHER}"),
         (each.going == "paused", Conclusion.WAITING, f"The evaluation by {name} waits: {each.pause_reason}"),
         (each.going is not None, Conclusion.RUNNING, f"It is being evaluated by {name}."),
-        (each.outcome is None and each.refused != "", Conclusion.FAILED, f"{name} could not be run: {each.refused}"),
+        (each.outcome is None and each.refused != "", Conclusion.FAILED, f"{name} was not run: {each.refused}"),
         (each.outcome is None, Conclusion.WAITING, f"{_NOT_YET} {name} as it is now."),
         (each.outcome == "EXPIRED", Conclusion.STALE, f"The evaluation by {name} is older than {days} days. {_AGAIN}"),
         (True, Conclusion.FAILED, _told(each)),

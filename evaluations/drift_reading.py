@@ -9,7 +9,7 @@ from django.db.models.functions import RowNumber
 
 from accounts.policies import Principal
 from accounts.roles import Permission, Scope
-from evaluations.models import DriftFinding, DriftNight, DriftWatch
+from evaluations.models import DriftFinding, DriftNight, DriftWatch, EvaluationRun
 from promptforge.lib.errors import DomainError
 from promptforge.lib.ids import decode, encode
 from promptforge.lib.instants import format_instant
@@ -65,6 +65,12 @@ def nights_of(watches: Collection[DriftWatch], most: int) -> dict[int, list[Drif
     for night in sorted(numbered, key=lambda night: night.pk):
         found[night.watch_id].append(night)
     return found
+
+
+def paused_nights(watches: Collection[DriftWatch]) -> dict[int, str]:
+    """Why the night under way of each watch waits, where it does."""
+    found = DriftNight.objects.filter(watch__in=watches, figures="null", run__status=EvaluationRun.Status.PAUSED)
+    return dict(found.values_list("watch", "run__pause_reason"))
 
 
 def watch_shapes(watches: Sequence[DriftWatch]) -> list[dict[str, Any]]:

@@ -36,9 +36,9 @@ def estimate_run(
     check_cases(versions, cases)
     plan = plan_of_cases(len(cases), margin, repeats)
     has_baseline = baseline is not None
-    judgings = sum(len(demands_of(revision, case, (), has_baseline=has_baseline).judged) for case in cases)
-    least, most = calls_of(plan, len(cases), len(versions), judgings)
-    one_look = _cost(connection, versions, cases) if not judgings else None
+    judged = [len(demands_of(revision, case, (), has_baseline=has_baseline).judged) for case in cases]
+    least, most = calls_of(plan, len(versions), judged)
+    one_look = _cost(connection, versions, cases) if not any(judged) else None
     per_call = None if one_look is None else one_look / (len(cases) * len(versions))
     return {
         "cases": len(cases),

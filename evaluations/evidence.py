@@ -29,7 +29,8 @@ _EVIDENCE = """
     LEFT JOIN LATERAL (
         SELECT r.id, r.status, r.pause_reason FROM public.evaluations_evaluationrun r
         JOIN public.evaluations_setrevision v ON v.id = r.set_revision_id
-        WHERE r.candidate_id = p.version_id AND r.baseline_id IS NOT DISTINCT FROM p.base_version_id
+        WHERE r.purpose = 'comparison'
+          AND r.candidate_id = p.version_id AND r.baseline_id IS NOT DISTINCT FROM p.base_version_id
           AND v.set_id = s.id AND v.number = s.revision
           AND r.connection_id = u.connection_id
           AND coalesce(r.judge_id, u.judge_id, u.connection_id) = coalesce(u.judge_id, u.connection_id)
@@ -45,7 +46,7 @@ _EVIDENCE = """
 class Evidence:
     """What there is for one rule: `outcome` is what it comes to, EXPIRED included, `run_outcome` what its run said.
 
-    `going` is the status of a run under way, `refused` says why none could be started. The columns of `_EVIDENCE`.
+    `going` is the status of a run under way, `refused` says why none is started by itself. The columns of `_EVIDENCE`.
     """
 
     rule_id: int

@@ -54,15 +54,15 @@ def arms_of(run: EvaluationRun) -> tuple[Arm, ...]:
     return (Arm.CANDIDATE,) if run.baseline_id is None else (Arm.CANDIDATE, Arm.BASELINE)
 
 
-def calls_of(plan: Plan, cases: int, arms: int, judgings: int) -> tuple[int, int]:
+def calls_of(plan: Plan, arms: int, judged: Sequence[int]) -> tuple[int, int]:
     """How many calls a run makes: when its first look settles it, and at most.
 
-    `judgings` counts the judged criteria of all cases.
+    `judged` counts the judged criteria of each case.
     """
-    twice = min(judgings, TWICE_JUDGED)
-    least = plan.looks[0] * arms * (cases + judgings) + twice
-    most = (plan.looks[-1] + plan.confirm_repeats) * arms * (cases + judgings) + twice
-    return least, most
+    cells, once = arms * len(judged), arms * (len(judged) + sum(judged))
+    # The first outputs are judged twice by each of their criteria; which cases they are of is chance.
+    first, last = (min(TWICE_JUDGED, look * cells) * max(judged) for look in (plan.looks[0], plan.looks[-1]))
+    return plan.looks[0] * once + first, (plan.looks[-1] + plan.confirm_repeats) * once + last
 
 
 def most_calls(most: int) -> int:

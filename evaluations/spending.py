@@ -77,7 +77,7 @@ def reserve(*, project_id: int, run_id: int | None = None, usd: Decimal | None) 
         cause = error.__cause__
         if not isinstance(cause, psycopg.Error) or cause.diag.constraint_name != "spending_within_budget":
             raise
-        return _met_by_day(project_id)
+        return _met_by_day(project_id, run_id)
     return Reservation(project_id, run_id, day, bound)
 
 
@@ -150,7 +150,7 @@ def _met_by_run(run_id: int) -> Refused:
     )
 
 
-def _met_by_day(project_id: int) -> Refused:
+def _met_by_day(project_id: int, run_id: int | None) -> Refused:
     budget = Budget.objects.get(project_id=project_id)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -159,7 +159,8 @@ def _met_by_day(project_id: int) -> Refused:
             [project_id],
         )
         calls, usd = cursor.fetchone() or (0, Decimal(0))
-    until = "Calls are made again after midnight UTC, or with another budget."
+    again = "Calls are made again" if run_id is None else "Resume the run"  # no run goes on by itself
+    until = f"{again} after midnight UTC, or with another budget."
     if budget.calls_per_day is not None and calls >= budget.calls_per_day:
         return Refused("day_calls", f"The project's {budget.calls_per_day:,} calls of today are made. {until}")
     return Refused(

@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.policies import Principal
+from evaluations.actions.runs import drop_paused
 from evaluations.actions.watches import begin_night, begin_reference, locked_watch, settle_on
 from evaluations.models import DriftFinding, DriftNight, DriftWatch, EvaluationRun
 from evaluations.night_figures import memory_of, night_of, remembered
@@ -43,7 +44,7 @@ _LIVE = """
         AND coalesce(u.prompt_id, h.prompt_id) = h.prompt_id AND coalesce(s.prompt_id, h.prompt_id) = h.prompt_id
     JOIN prompts_prompt p ON p.id = h.prompt_id AND p.archived_at IS NULL
     WHERE u.removed_at IS NULL AND NOT EXISTS (SELECT FROM evaluations_driftwatch w
-        WHERE w.rule_id = u.id AND w.prompt_id = h.prompt_id AND w.version_id = h.version_id)
+        WHERE w.rule_id = u.id AND w.prompt_id = h.prompt_id AND (w.version_id = h.version_id OR NOT w.enabled))
     ORDER BY u.id, h.prompt_id LIMIT %s"""
 _DUE = """
     SELECT w.id FROM evaluations_driftwatch w JOIN evaluations_evaluationrule u ON u.id = w.rule_id
@@ -53,12 +54,22 @@ _DUE = """
         AND NOT EXISTS (SELECT FROM evaluations_driftnight n WHERE n.watch_id = w.id AND n.figures = 'null')
     ORDER BY w.id LIMIT %s"""
 
+# Nights that nobody resumed until the next one, or that no reference is held against any more.
+_LEFT = """
+    SELECT n.run_id FROM evaluations_driftnight n JOIN evaluations_driftwatch w ON w.id = n.watch_id
+    JOIN evaluations_evaluationrun r ON r.id = n.run_id
+    WHERE n.figures = 'null' AND r.status = 'paused'
+        AND (n.reference_id IS DISTINCT FROM w.reference_id OR coalesce(w.next_at <= %s, true))
+    ORDER BY n.id LIMIT %s"""
+
 
 def sweep(now: datetime | None = None) -> None:
     """Everything that a drift watch has to do now; nothing behind a restore that waits to be confirmed."""
     if is_fenced():
         return
     now = now or timezone.now()
+    for (run,) in _asked(_LEFT, [now, MOST]):
+        drop_paused(run)
     ended = DriftNight.objects.filter(figures="null", run__status__in=["done", "cancelled"]).order_by("pk")
     ended = ended.exclude(Q(watch__next_at__gt=now) & ~Q(watch__why_not=""))  # what was put off
     for pk, watch in ended.values_list("pk", "watch")[:MOST]:
@@ -101,8 +112,8 @@ def _follow(rule: int, prompt: int, version: int) -> None:
         DriftWatch.objects.get_or_create(rule_id=rule, prompt_id=prompt, defaults={"version_id": version})
     with transaction.atomic():
         watch = locked_watch(DriftWatch.objects.get(rule=rule, prompt=prompt).pk)
-        if watch.version_id == version and (watch.reference_id or watch.why_not):
-            return  # somebody else did
+        if not watch.enabled or (watch.version_id == version and (watch.reference_id or watch.why_not)):
+            return  # somebody else did, or wants none
         watch.version_id, watch.reference = version, None
         before = _earlier(watch)
         if before is not None:

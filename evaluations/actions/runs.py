@@ -13,7 +13,8 @@ from evaluations.asked_of import demands_of
 from evaluations.asked_with import frozen_sampling, versions_of
 from evaluations.asking import check_cases
 from evaluations.calibrating import advisory_criteria, judge_settings
-from evaluations.models import Case, Cell, EvaluationRun, EvaluationSet, Label, ModelConnection
+from evaluations.evidence import of_promotions
+from evaluations.models import Case, Cell, EvaluationRun, EvaluationSet, GateRefusal, Label, ModelConnection
 from evaluations.planning import (
     arms_of,
     calls_of,
@@ -34,7 +35,7 @@ from promptforge.lib.errors import DomainError, shorten, wrong
 from promptforge.lib.json import canonical_json
 from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import require
-from prompts.models import Channel, Prompt, PromptVersion
+from prompts.models import Channel, Promotion, Prompt, PromptVersion
 
 _OPEN = (EvaluationRun.Status.QUEUED, EvaluationRun.Status.RUNNING, EvaluationRun.Status.PAUSED)
 
@@ -89,9 +90,9 @@ def queue_run(
     check_cases(versions_of(run).values(), cases)
     settled = plan(len(cases))
     run.set_digest, run.settings = b"", canonical_json(run.connection.snapshot)
-    judgings = _settle_plan(run, cases, settled, judge or run.connection)
-    again = CANARIES * max(1, judgings) if run.judge_id and run.purpose == EvaluationRun.Purpose.DRIFT else 0
-    run.max_calls = most_calls(calls_of(settled, len(cases), len(arms_of(run)), judgings)[1] + again)
+    judged = _settle_plan(run, cases, settled, judge or run.connection)
+    again = CANARIES * max(judged) if run.purpose == EvaluationRun.Purpose.DRIFT else 0
+    run.max_calls = most_calls(calls_of(settled, len(arms_of(run)), judged)[1] + again)
     run.seed = usual_seed(run.settings, set_digest(run.set_revision.pk)) if seed is None else seed
     run.save(force_insert=True)
     insert_repeats(run, cases, 0, settled.looks[0])
@@ -105,6 +106,7 @@ def cancel_run(*, by: Principal, run: EvaluationRun) -> EvaluationRun:
     require(by.may_with_scope(Permission.EDIT, Scope.EVALUATIONS_RUN, run.candidate.prompt))
     with refusals(), transaction.atomic():
         held = _open(run)
+        _stop_demanding(held, by)
         held.status = EvaluationRun.Status.CANCELLED
         held.save(update_fields=["status"])
         _tell(EventKind.RUN_CANCELLED, held, by.actor)
@@ -136,6 +138,17 @@ def pause_run(run_id: int, why: str) -> bool:
         run.save(update_fields=["status", "pause_reason"])
         _tell(EventKind.RUN_PAUSED, run, SYSTEM, why=why)
     return True
+
+
+def drop_paused(run_id: int) -> None:
+    """End a run that paused and that nobody resumed while it was of use."""
+    with transaction.atomic():
+        run = EvaluationRun.objects.select_for_update().get(pk=run_id)
+        if run.status != EvaluationRun.Status.PAUSED:
+            return
+        run.status = EvaluationRun.Status.CANCELLED
+        run.save(update_fields=["status"])
+        _tell(EventKind.RUN_CANCELLED, run, SYSTEM)
 
 
 def finish_run(run: EvaluationRun, outcome: str, verdict: dict[str, Any]) -> None:
@@ -197,10 +210,10 @@ def _check_parts(
             raise wrong(name, f"The connection {row} was removed.")
 
 
-def _settle_plan(run: EvaluationRun, cases: list[Case], plan: Plan, judge: ModelConnection) -> int:
+def _settle_plan(run: EvaluationRun, cases: list[Case], plan: Plan, judge: ModelConnection) -> list[int]:
     """Freeze the plan, what of the versions' configs applies, who judges and which of its criteria count.
 
-    Returns how many judged criteria the cases have in all.
+    Returns how many judged criteria each case has.
     """
     has_baseline = run.baseline is not None
     asked = [demands_of(run.set_revision, case, (), has_baseline=has_baseline) for case in cases]
@@ -217,7 +230,7 @@ def _settle_plan(run: EvaluationRun, cases: list[Case], plan: Plan, judge: Model
             raise DomainError(
                 "nothing_counts", f"No criterion of case {shorten(case.key)} counts, so nothing could fail.{why}"
             )
-    return sum(len(demands.judged) for demands in asked)
+    return [len(demands.judged) for demands in asked]
 
 
 def _open(run: EvaluationRun) -> EvaluationRun:
@@ -229,6 +242,22 @@ def _open(run: EvaluationRun) -> EvaluationRun:
     if held.status not in _OPEN:
         raise DomainError("run_ended", f"The run is {held.status} already.")
     return held
+
+
+def _stop_demanding(run: EvaluationRun, by: Principal) -> None:
+    """Whoever cancels what promotions wait for does not want it: the gate starts it again when somebody asks."""
+    waiting = Promotion.objects.filter(
+        state=Promotion.State.OPEN, version=run.candidate_id, base_version=run.baseline_id
+    ).values_list("pk", flat=True)
+    for promotion, found in of_promotions(waiting).items():
+        for each in found:
+            if each.going_id == run.pk:
+                GateRefusal.objects.update_or_create(
+                    promotion_id=promotion,
+                    rule_id=each.rule_id,
+                    set_revision=run.set_revision.number,
+                    defaults={"why": f"{by.user} cancelled the evaluation. It starts again when somebody asks for it."},
+                )
 
 
 def _tell(kind: EventKind, run: EvaluationRun, actor: tuple[str, int], **data: Any) -> None:

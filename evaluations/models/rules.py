@@ -44,7 +44,7 @@ class EvaluationRule(models.Model):
 
 
 class GateRefusal(models.Model):
-    """Why the evaluation that a rule demands of a promotion could not be started, by one revision of its set."""
+    """Why the evaluation that a rule demands of a promotion is not started by itself, by one revision of its set."""
 
     promotion = models.ForeignKey(Promotion, on_delete=models.PROTECT, related_name="+")
     rule = models.ForeignKey(EvaluationRule, on_delete=models.PROTECT, related_name="+")

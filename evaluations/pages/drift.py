@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from accounts.pages.door import ProjectPage
 from evaluations.actions.watches import change_watch, take_reference
-from evaluations.drift_reading import newest_findings, nights_of, visible_watches, watch_to_set
+from evaluations.drift_reading import newest_findings, nights_of, paused_nights, visible_watches, watch_to_set
 from evaluations.models import DriftFinding, DriftNight, DriftWatch, EvaluationRun
 from promptforge.lib.errors import DomainError, wrong
 
@@ -59,11 +59,15 @@ class DriftPage(ProjectPage):
         watches = list(visible_watches(self.principal).order_by("-state", "prompt__name", "pk")[:WATCHES])
         watches.sort(key=lambda watch: ["drifted", "suspected", "quiet"].index(watch.state))
         newest, nights = newest_findings(watches), nights_of(watches, NIGHTS)
+        paused = paused_nights(watches)
         asked = request.GET.get("ask", "") if self.may["configure"] else ""
         return self.show(
             "evaluations/drift.html",
             {
-                "rows": [_watched(watch, newest.get(watch.pk), nights.get(watch.pk, [])) for watch in watches],
+                "rows": [
+                    _watched(watch, newest.get(watch.pk), nights.get(watch.pk, []), paused.get(watch.pk, ""))
+                    for watch in watches
+                ],
                 "asked": asked or self.typed.get("watch", ""),
                 "width": WIDTH,
                 "height": HEIGHT,
@@ -95,7 +99,7 @@ def _title(watches: Sequence[DriftWatch]) -> str:
     return f"No drift in {len(watches)} watched prompts" if watches else "Nothing is watched yet"
 
 
-def _watched(watch: DriftWatch, newest: DriftFinding | None, nights: Sequence[DriftNight]) -> Watched:
+def _watched(watch: DriftWatch, newest: DriftFinding | None, nights: Sequence[DriftNight], paused: str) -> Watched:
     current = [night for night in nights if night.reference_id == watch.reference_id]
     lines = [_line(night) for night in current]
     means = [(night.figures_object or {}).get("means", {}).get("score") for night in current]
@@ -106,13 +110,12 @@ def _watched(watch: DriftWatch, newest: DriftFinding | None, nights: Sequence[Dr
     if drawn:
         now, then = drawn[-1][1][1], drawn[0][1][0]
         says = f"The score of {len(drawn)} runs: {now:.0%} in the newest, {then:.0%} in the reference."
-    return Watched(
-        watch, newest, lines[::-1][:LISTED], dots, _y(drawn[0][1][0]) if drawn else None, _state_says(watch) or says
-    )
+    level_y = _y(drawn[0][1][0]) if drawn else None
+    return Watched(watch, newest, lines[::-1][:LISTED], dots, level_y, _state_says(watch, paused) or says)
 
 
-def _state_says(watch: DriftWatch) -> str:
-    """Why nothing is measured, if so."""
+def _state_says(watch: DriftWatch, paused: str) -> str:
+    """Why nothing is measured, if so; `paused` is why the night under way waits."""
     reference = watch.reference
     if watch.why_not:
         return watch.why_not
@@ -122,6 +125,8 @@ def _state_says(watch: DriftWatch) -> str:
         return f"The reference waits: {reference.pause_reason}"
     if reference.outcome not in ("PASS", "FAIL"):
         return "The reference could not be measured. Take another one."
+    if paused:
+        return f"The newest run waits: {paused} The next one takes its place when it is due."
     return ""
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.db.models import QuerySet
+
 from evaluations.asked_with import not_judged
 from evaluations.evidence import Evidence
 from evaluations.models import EvaluationRun
@@ -28,6 +30,8 @@ def what_the_model_says(now: Standing) -> dict[str, Any]:
     shown = min((each for each in found if each.going_id or each.run_id), key=_gravity, default=None)
     context: dict[str, Any] = {"template": "evaluations/on_promotion.html", "run": None, "rules": found}
     context["refused"] = " ".join(each.refused for each in found if each.refused and each.run_id is None)
+    if shown is None and context["refused"] and now.is_open:
+        context["cancelled"] = _compared(now.promotion).filter(status=EvaluationRun.Status.CANCELLED).last()
     if shown is None and (run := _informing(now.promotion)) is None:
         return context
     if shown is not None:
@@ -69,9 +73,13 @@ def _gravity(each: Evidence) -> tuple[int, int]:
 
 def _informing(promotion: Promotion) -> EvaluationRun | None:
     """Where no rule asks for one: the newest run of this version against what is live, which only informs."""
-    found = EvaluationRun.objects.filter(
+    found = _compared(promotion).exclude(status=EvaluationRun.Status.CANCELLED)
+    return found.select_related(*_PARTS).last()
+
+
+def _compared(promotion: Promotion) -> QuerySet[EvaluationRun]:
+    return EvaluationRun.objects.filter(
         candidate=promotion.version_id,
         baseline=promotion.base_version_id,
         purpose=EvaluationRun.Purpose.COMPARISON,
-    ).exclude(status=EvaluationRun.Status.CANCELLED)
-    return found.select_related(*_PARTS).order_by("-pk").first()
+    ).order_by("pk")

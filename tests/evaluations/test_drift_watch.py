@@ -11,10 +11,11 @@ from django.utils import timezone
 
 from accounts.actions.members import set_roles
 from evaluations.actions.rules import add_rule
-from evaluations.actions.runs import cancel_run
+from evaluations.actions.runs import cancel_run, resume_run
 from evaluations.actions.watches import change_watch, take_reference
 from evaluations.calibrating import judge_settings
-from evaluations.models import Cell, DriftFinding, DriftNight, DriftWatch, EvaluationRun, ModelConnection
+from evaluations.drift_reading import paused_nights
+from evaluations.models import Budget, Cell, DriftFinding, DriftNight, DriftWatch, EvaluationRun, ModelConnection
 from evaluations.running.engine import work
 from evaluations.watching import sweep
 from events.mail import post
@@ -271,6 +272,58 @@ def test_a_cancelled_run_is_judged_as_nothing(watched: Watched) -> None:
     assert (DriftNight.objects.get().figures_object or {})["changes"] == []
     watched.night()
     assert watched.levels() == []
+
+
+def pause_by_budget(watched: Watched) -> EvaluationRun:
+    """The next night, which the day's calls do not last for."""
+    Budget.objects.create(project=watched.team.project, calls_per_day=41)
+    run = watched.night().run
+    Budget.objects.all().delete()
+    assert (run.status, paused_nights([watched.watch])) == ("paused", {watched.watch.pk: run.pause_reason})
+    watched.sweep()
+    run.refresh_from_db()
+    assert run.status == "paused"
+    return run
+
+
+def test_a_night_that_paused_gives_way_to_the_next(watched: Watched) -> None:
+    run = pause_by_budget(watched)
+    assert watched.night().run.status == "done"
+    run.refresh_from_db()
+    assert (run.status, paused_nights([watched.watch]), watched.levels()) == ("cancelled", {}, [])
+
+
+def test_a_night_that_paused_is_resumed_until_then(watched: Watched) -> None:
+    run = pause_by_budget(watched)
+    resume_run(by=watched.team.ada, run=run)
+    watched.sweep()
+    run.refresh_from_db()
+    assert (run.status, (DriftNight.objects.get().figures_object or {})["means"]["score"]) == ("done", [1.0, 1.0])
+
+
+def test_a_night_that_paused_goes_with_its_reference(watched: Watched) -> None:
+    run = pause_by_budget(watched)
+    take_reference(by=watched.team.cleo, watch=watched.watch, reason="The set grew")
+    watched.sweep()
+    run.refresh_from_db()
+    assert run.status == "cancelled"
+    assert DriftNight.objects.filter(reference=watched.watch.reference).count() == 1
+
+
+def test_what_is_switched_off_takes_no_reference_of_what_goes_live(team: Team, provider: Provider) -> None:
+    provider.behave(**GREETS)
+    bench = make_bench(team, provider, cases=4)
+    forge_release(bench.prompt, team.stable, team.version(bench.prompt, 1), team.cleo)
+    watched = Watched(bench, live=2)
+    change_watch(by=team.cleo, watch=watched.watch, fields={"enabled": False})
+    forge_release(bench.prompt, team.stable, team.version(bench.prompt, 1), team.cleo, kind="rollback", reason="Worse.")
+    watched.sweep()
+    assert EvaluationRun.objects.count() == 1
+    change_watch(by=team.cleo, watch=watched.watch, fields={"enabled": True})
+    watched.sweep()
+    reference = watched.watch.reference
+    assert reference is not None
+    assert (reference.status, reference.candidate.number, EvaluationRun.objects.count()) == ("done", 1, 2)
 
 
 def test_whoever_dies_after_a_run_ended_leaves_it_to_the_next(watched: Watched, provider: Provider) -> None:

@@ -9,8 +9,9 @@ from django.db import connections
 
 from evaluations.actions.gate import evaluate_promotion, start_what_is_demanded
 from evaluations.actions.rules import add_rule, agree_to_removal, remove_rule
+from evaluations.actions.runs import cancel_run
 from evaluations.evidence import of_promotions
-from evaluations.models import EvaluationRun, EvaluationSet, GateRefusal, ModelConnection
+from evaluations.models import Cell, EvaluationRun, EvaluationSet, GateRefusal, ModelConnection
 from promptforge.lib.errors import DomainError
 from prompts.actions.promotions import apply_promotion, open_promotion
 from prompts.actions.reviews import review
@@ -19,7 +20,7 @@ from prompts.models import Promotion, Prompt
 from prompts.models.channels import CheckName
 from prompts.shapes import digest_text
 from prompts.standing import standing
-from tests.evaluations.rows import fill, finish, new_connection, new_run, new_set, revise
+from tests.evaluations.rows import answer, fill, finish, new_connection, new_run, new_set, revise
 from tests.personas import Team
 
 EQUALS = json.dumps([{"type": "contains", "value": "Ada"}])
@@ -104,7 +105,7 @@ def test_what_cannot_be_started_says_why_once(careful_team: Team, prompt: Prompt
     promotion = asked(team, prompt)
     assert (start_what_is_demanded(), start_what_is_demanded(), GateRefusal.objects.count()) == (0, 0, 1)
     assert line(promotion).conclusion == "failed"
-    assert "without values could not be run: The set without values has no cases yet." in line(promotion).summary
+    assert "without values was not run: The set without values has no cases yet." in line(promotion).summary
     with pytest.raises(DomainError, match="has no cases yet"):
         evaluate_promotion(by=team.ada, promotion=promotion)
     revise(team, empty, "case 1", criteria=EQUALS)
@@ -127,6 +128,55 @@ def test_what_failed_is_run_again_by_who_may(
     with pytest.raises(DomainError) as refused:
         evaluate_promotion(by=team.noor, promotion=promotion)
     assert refused.value.code == "forbidden"
+
+
+def test_what_was_cancelled_starts_again_when_somebody_asks(
+    careful_team: Team, prompt: Prompt, core: EvaluationSet, local: ModelConnection
+) -> None:
+    team = careful_team
+    demand(team, core, local)
+    promotion = asked(team, prompt)
+    assert start_what_is_demanded() == 1
+    for _ in range(2):
+        run = EvaluationRun.objects.latest("pk")
+        cancel_run(by=team.emil, run=run)
+        assert start_what_is_demanded() == 0
+        assert line(promotion).conclusion == "failed"
+        assert f"core was not run: {team.emil.user} cancelled the evaluation." in line(promotion).summary
+        [again] = evaluate_promotion(by=team.ada, promotion=promotion)
+        assert says(promotion) == ("evaluating", "running", True)
+    for cell in Cell.objects.filter(run=again):
+        answer(cell)
+    finish(again, "PASS", None)
+    assert line(promotion).conclusion == "passed"
+
+
+def test_what_the_gate_did_not_ask_for_is_cancelled_without_a_word(
+    careful_team: Team, prompt: Prompt, core: EvaluationSet, local: ModelConnection
+) -> None:
+    """Runs against another version, and of a set that was revised since: the promotion waits for neither."""
+    team = careful_team
+    demand(team, core, local)
+    asked(team, prompt)
+    other = new_run(team, core, prompt, connection=local)
+    start_what_is_demanded()
+    revise(team, core, "case 3", criteria=EQUALS)
+    for run in (other, EvaluationRun.objects.latest("pk")):
+        cancel_run(by=team.ada, run=run)
+    assert (GateRefusal.objects.count(), start_what_is_demanded()) == (0, 1)
+
+
+@pytest.mark.parametrize("purpose", ["reference", "drift"])
+def test_what_the_drift_watch_asks_is_no_evaluation_under_way(
+    careful_team: Team, prompt: Prompt, core: EvaluationSet, local: ModelConnection, purpose: str
+) -> None:
+    team = careful_team
+    demand(team, core, local)
+    promotion = asked(team, prompt)
+    new_run(team, core, prompt, candidate=promotion.version, baseline=None, connection=local, purpose=purpose)
+    assert says(promotion) == ("in_review", "waiting", True)
+    assert start_what_is_demanded() == 1
+    assert EvaluationRun.objects.filter(purpose="comparison").count() == 1
 
 
 def test_what_settles_nothing_is_taken_on_in_writing(

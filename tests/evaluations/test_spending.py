@@ -87,7 +87,7 @@ def test_a_refusal_counts_nothing(team: Team) -> None:
     assert isinstance(take(one), Reservation)
     refused = take(one)
     assert isinstance(refused, Refused)
-    assert "1 calls of today" in refused.sentence
+    assert "1 calls of today are made. Resume the run after midnight UTC, or with another budget." in refused.sentence
     one.refresh_from_db()
     assert (one.calls, one.cost_usd, spent(team)) == (1, PRICE, (1, PRICE))
 
@@ -178,4 +178,6 @@ def test_yesterday_s_calls_are_not_today_s(team: Team) -> None:
     yesterday = (timezone.now() - timedelta(days=1)).date()
     DaySpending.objects.create(project=team.project, day=yesterday, calls=1)
     assert isinstance(reserve(project_id=team.project.pk, usd=PRICE), Reservation)
-    assert isinstance(reserve(project_id=team.project.pk, usd=PRICE), Refused)
+    refused = reserve(project_id=team.project.pk, usd=PRICE)
+    assert isinstance(refused, Refused)
+    assert "Calls are made again after midnight UTC" in refused.sentence

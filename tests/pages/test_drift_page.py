@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from evaluations.models import DriftWatch
+from evaluations.models import DriftNight, DriftWatch, EvaluationRun
 from events.models import Event
 from prompts.models import Head
 from tests.pages.conftest import Demo, Visit, accessible, signed_in
@@ -50,6 +50,18 @@ def test_who_may_not_change_channels_is_offered_nothing(visit: Visit, demo: Demo
     noor = visit("noor", drifted(demo))
     expect(noor.get_by_role("heading", level=1)).to_have_text("1 of 2 watched models drifted")
     assert noor.get_by_text("How it is watched").count() == 0
+
+
+def test_a_run_that_paused_says_why(demo: Demo) -> None:
+    path = drifted(demo, watches=0)
+    heads = Head.objects.filter(channel__project=demo.project, channel__name="staging").exclude(version=None)
+    watched = Watched(demo, heads.select_related("prompt", "channel", "version").earliest("pk"))
+    watched.end(watched.reference)
+    run = watched.run("drift")
+    DriftNight.objects.create(watch=watched.watch, reference=watched.reference, run=run)
+    EvaluationRun.objects.filter(pk=run.pk).update(status="paused", pause_reason="The key is refused.")
+    page = signed_in(demo.people["farah"]).get(path).content.decode()
+    assert "The newest run waits: The key is refused. The next one takes its place when it is due." in page
 
 
 def test_the_number_of_queries_does_not_grow(demo: Demo) -> None:
