@@ -148,6 +148,21 @@ def test_a_schedule_is_called_off_although_something_lacks_by_now(visit: Visit, 
     assert not Schedule.objects.standing().filter(promotion=asked).exists()
 
 
+def test_another_channel_shows_what_would_change_there(visit: Visit, demo: Demo) -> None:
+    number = saved(demo, "Good day, {{customer_name}}. This is for staging.")
+    page = visit("ada", f"/p/demo/promotions/new/?prompt={GREETING}&version={number}&channel=stable", scripts=False)
+    expect(page.locator(".title")).to_contain_text(f"It would take the place of version {live()}.")
+    page.get_by_role("navigation", name="Channel").get_by_role("link", name=re.compile("^staging")).click()
+    staging = Head.objects.get(prompt__name=GREETING, channel__name="staging")
+    assert staging.version is not None
+    assert staging.version.number != live()
+    expect(page.locator("h1")).to_have_text(f"Promote version {number} to staging?")
+    expect(page.locator(".title")).to_contain_text(f"It would take the place of version {staging.version.number}.")
+    expect(page.locator(".checking")).to_contain_text("Staging requires no approval.")
+    page.get_by_role("button", name="Ask for the promotion").click()
+    assert Promotion.objects.latest("pk").channel == staging.channel
+
+
 def test_what_is_out_of_date_is_renewed(visit: Visit, demo: Demo) -> None:
     page = visit("ada", of(demo, "support/triage@7"))
     expect(page.locator("#stale")).to_contain_text("Stable moved from 5 to 6 since this was opened")
