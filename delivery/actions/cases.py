@@ -50,5 +50,6 @@ def _asked(observation: Observation) -> str:
     given = json.loads(observation.input) if observation.input else ""
     if isinstance(given, str):
         return given
-    said = [each.get("content") for each in given if isinstance(each, dict) and each.get("role") == "user"]
+    messages = given if isinstance(given, list) else []
+    said = [each.get("content") for each in messages if isinstance(each, dict) and each.get("role") == "user"]
     return said[-1] if said and isinstance(said[-1], str) else ""

@@ -20,6 +20,7 @@ from evaluations.models import EvaluationSet
 from evaluations.set_reading import find_set, visible_sets
 from promptforge.lib.errors import DomainError
 from promptforge.lib.ids import encode
+from promptforge.lib.json import canonical_json
 from promptforge.lib.verdicts import require
 from prompts.models import Release
 
@@ -126,15 +127,20 @@ def _may_read(row: Observation, content: frozenset[int] | None) -> bool:
 
 
 def _asked(row: Observation) -> list[dict[str, Any]]:
-    """The input as messages; a text is one."""
+    """The input as messages. A service may report any JSON: what is no list of messages is one, as it came."""
     given = json.loads(row.input) if row.input else []
-    if isinstance(given, str):
-        return [{"role": "", "content": given}]
-    return [
-        {"role": message.get("role", ""), "content": message.get("content", "")}
-        for message in given
-        if isinstance(message, dict)
-    ]
+    if isinstance(given, list) and all(isinstance(each, dict) and "content" in each for each in given):
+        return [{"role": _in_words(each.get("role", "")), "content": _said_in(each)} for each in given]
+    return [{"role": "", "content": _in_words(given)}]
+
+
+def _said_in(message: dict[str, Any]) -> str:
+    """What a message says; without a content, what else it holds: the tools that are called, say."""
+    return _in_words(message if message["content"] is None else message["content"])
+
+
+def _in_words(value: Any) -> str:
+    return value if isinstance(value, str) else canonical_json(value)
 
 
 def _said(feedback: Feedback) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class SetsPage(ProjectPage):
                 "may_make": may_make,
                 "runs": newest_runs(self.principal),
             },
-            part="found",
+            part="answer",
         )
 
 

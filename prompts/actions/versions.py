@@ -104,7 +104,7 @@ def save_version(
             number = newest.number if newest else 0
             raise DomainError(
                 "stale_base",
-                f"Version {number} appeared since you began with {base_version}. "
+                f"Version {number} came after {base_version}, which you began with. "
                 f"Compare them, and save on top of {number}.",
                 extra={"latest": number},
             )

@@ -11,6 +11,7 @@ from promptforge.lib.json import canonical_json
 from prompts.diffing import diff_versions
 from prompts.hidden_text import find_hidden
 from prompts.pages import lines
+from prompts.pages.prompt import whole
 from prompts.pages.sides import Side, Sides
 from prompts.reading import find_prompt
 from prompts.showing import in_one_line
@@ -50,7 +51,7 @@ class ComparePage(ProjectPage):
 
 def _asked(request: HttpRequest, sides: Sides) -> tuple[str, str]:
     """`?from=12&to=14`, or two ticks `?v=14&v=12`; left out: what is live, and the newest."""
-    ticked = [number for number in request.GET.getlist("v") if number.isascii() and number.isdecimal()]
+    ticked = [number for number in request.GET.getlist("v") if whole(number) is not None]
     if len(ticked) >= 2:
         first, second = sorted(ticked[:2], key=int)
         return first, second

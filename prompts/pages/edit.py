@@ -85,7 +85,7 @@ class EditPage(Editor):
         else:
             typed = Typed.of_draft(draft) if draft else Typed.of_version(begun)
             values = next((row.given for row in samples if row.name == sample), {})
-        base = _base(self.typed) or (draft.base_version.number if draft and draft.base_version else newest.number)
+        base = _base(self.typed) or begun.number
         hand = request.GET.get("message", "")
         work = self.work(typed, live, values, int(hand) if hand.isdecimal() and len(hand) < 6 else None)
         others = Draft.objects.filter(prompt=prompt).exclude(user=self.principal.user).select_related("user")
@@ -128,7 +128,7 @@ class EditPage(Editor):
         newest, _, begun = self._versions(prompt, draft)
         before = Typed.of_draft(draft) if draft else Typed.of_version(begun)
         typed, hand = Typed.of_form(form, prompt.type, before).acted(_named(act, form))
-        base = prompt.versions.filter(number=_base(form) or 0).first() or newest
+        base = prompt.versions.filter(number=_base(form) or 0).first() or begun
         self.kept = keep_draft(
             by=self.principal,
             prompt=prompt,
@@ -186,10 +186,10 @@ class EditPage(Editor):
     def _versions(
         self, prompt: Prompt, draft: Draft | None
     ) -> tuple[PromptVersion, PromptVersion | None, PromptVersion]:
-        """The newest one, the one that is live in stable, and the one that the draft began with."""
+        """The newest one, the one that is live in stable, and the one that the draft, or what was typed, began with."""
         newest = prompt.versions.get(number=prompt.next_number - 1)
         head = Head.objects.filter(prompt=prompt, channel__name="stable").select_related("version").first()
-        asked = _number(self.request.GET.get("from", ""))
+        asked = _base(self.typed) or _number(self.request.GET.get("from", ""))
         begun = draft.base_version if draft and draft.base_version else newest
         if draft is None and asked is not None and asked != newest.number:
             begun = find_version(prompt, asked)

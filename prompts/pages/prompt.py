@@ -90,7 +90,7 @@ class PromptPage(ProjectPage):
                 "tests": import_string(settings.PROMPT_TESTS_PART)(self.principal, prompt) if tab == "tests" else None,
                 "address": f"{request.scheme}://{request.get_host()}",
             },
-            part="shown",
+            part="answer",
         )
 
     def post(self, request: HttpRequest, name: str) -> HttpResponse:

@@ -39,7 +39,7 @@ class PromptsPage(ProjectPage):
                 "rows": listing.rows(shown),
                 "is_narrowed": any(asked[name] for name in ("q", "folder", "tag", "state")),
             },
-            part="found",
+            part="answer",
         )
 
     def _narrowed(self, prompts: QuerySet[Prompt], asked: dict[str, str]) -> QuerySet[Prompt]:

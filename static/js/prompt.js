@@ -1,4 +1,5 @@
-// Two ticks on the timeline: the third takes the place of the first, and the button says which two.
+// Two ticks on the timeline: the third takes the place of the first, and the button says which two. With fewer, the
+// server chooses what to compare with, as it does without scripts.
 const button = document.querySelector("[data-compares]");
 const ticked = [];
 
@@ -8,7 +9,6 @@ function tick(box) {
   if (ticked.length > 2) ticked.shift().checked = false;
   const numbers = ticked.map((each) => Number(each.value)).sort((a, b) => a - b);
   button.textContent = numbers.length === 2 ? `Compare ${numbers[0]} with ${numbers[1]}` : "Compare two";
-  button.setAttribute("aria-disabled", String(numbers.length !== 2));
 }
 
 if (button) {
@@ -16,7 +16,4 @@ if (button) {
     box.checked = false;
     box.addEventListener("change", () => tick(box));
   }
-  button.closest("form").addEventListener("submit", (event) => {
-    if (ticked.length !== 2) event.preventDefault();
-  });
 }

@@ -98,7 +98,7 @@ def test_a_version_is_refused_with_the_actions_sentence_and_nothing_is_written(
     ada, noor, boss = browser(team.ada.user), browser(team.noor.user), browser(root)
     save(ada, prompt)
     before = snapshot()
-    stale = "Version 2 appeared since you began with 1. Compare them, and save on top of 2."
+    stale = "Version 2 came after 1, which you began with. Compare them, and save on top of 2."
     not_yours = "Your role in shop does not let you save versions."
     assert errors_of(save(ada, prompt, content="Else")) == [stale]
     assert errors_of(save(noor, prompt, base_version=2)) == [not_yours]

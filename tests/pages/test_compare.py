@@ -141,6 +141,10 @@ def test_what_is_not_there_is_not_found(demo: Demo, query: str) -> None:
     assert signed_in(demo.people["ada"]).get(f"{COMPARE}?{query}").status_code == 404
 
 
+def test_a_tick_that_is_no_version_counts_for_none(demo: Demo) -> None:
+    assert "beside version 7" in page_of(demo, f"{COMPARE}?v=7&v={'9' * 4400}")
+
+
 def test_channels_and_words_name_versions(demo: Demo) -> None:
     assert "Version 8 beside version 8" in page_of(demo, f"{COMPARE}?from=live&to=stable")
     assert "beside version 8" in page_of(demo, f"{COMPARE}?to=latest")

@@ -5,9 +5,10 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
+from prompts.actions.versions import save_version
 from prompts.models import Draft
-from tests.pages.conftest import Demo, Visit
-from tests.pages.test_edit import GREETING, KEPT, newest, written
+from tests.pages.conftest import Demo, Visit, signed_in
+from tests.pages.test_edit import GREETING, KEPT, form_of, newest, written
 
 
 def test_a_draft_outlives_the_browser(visit: Visit, demo: Demo) -> None:
@@ -40,6 +41,40 @@ def test_two_windows_lose_nothing(visit: Visit, demo: Demo) -> None:
     expect(one.locator("#two-windows")).to_be_visible()
     expect(written(one)).to_have_text("From window one")
     assert Draft.objects.get().source == "Two again"
+
+
+def test_an_edit_of_what_is_live_drops_no_newer_work_unseen(visit: Visit, demo: Demo) -> None:
+    """The page of a prompt shows what is live; somebody else may be two versions further."""
+    before = newest()
+    farah, prompt = demo.principal("farah"), before.prompt
+    for text in ("By somebody else", "By somebody else, again"):
+        save_version(by=farah, prompt=prompt, content=text, variables=[])
+    page = visit("ada", f"{GREETING}?from={before.number}")
+    banner = page.locator("#state .banner")
+    expect(banner).to_contain_text(f"the text of version {before.number}, and {before.number + 2} is the newest")
+    written(page).fill("Mine, from what is live")
+    expect(page.locator("#kept")).to_have_text(KEPT)
+    expect(page.locator("#titled")).to_have_text(f"Draft on top of version {before.number}")
+    expect(banner).to_contain_text(f"Version {before.number + 2} came after {before.number}, which you began with")
+    assert Draft.objects.get().base_version == before
+    page.get_by_role("button", name=re.compile("Save version")).last.click()
+    expect(page.locator(".banner.is-failed")).to_contain_text(f"save on top of {before.number + 2}")
+    assert newest().number == before.number + 2
+    page.get_by_role("button", name=re.compile("Go on on top of")).click()
+    expect(banner).to_have_count(0)
+    page.get_by_role("button", name=re.compile("Save version")).last.click()
+    expect(page.locator(".banner.is-passed")).to_be_visible()
+    assert newest().source == "Mine, from what is live"
+
+
+def test_line_ends_that_no_form_holds_are_those_of_the_version_that_it_began_with(demo: Demo) -> None:
+    farah, prompt, mixed = demo.principal("farah"), newest().prompt, "One\r\ntwo\nthree"
+    for text in (mixed, "By somebody else"):
+        save_version(by=farah, prompt=prompt, content=text, variables=[])
+    client, path = signed_in(demo.people["ada"]), f"{GREETING}?from={newest().number - 1}"
+    sent = form_of(client, path) | {"act": "draft", "text": ["One\r\ntwo\r\nthree"]}
+    client.post(GREETING, sent)
+    assert Draft.objects.get().source == mixed
 
 
 def test_a_text_outlives_the_session(visit: Visit, demo: Demo) -> None:

@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 import pytest
+from django.utils.html import escape
 from playwright.sync_api import expect
 
 from delivery.models import Observation
@@ -48,6 +49,34 @@ def test_a_foreign_answer_is_as_an_absent_one(demo: Demo) -> None:
     client = signed_in(demo.people["ben"])
     for uid in ("0198c0de-1111-7000-8000-00000000a11c", "nothing"):
         assert client.get(f"{OUTPUTS}{uid}/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("42", ["42"]),
+        ("true", ["true"]),
+        ("null", ["null"]),
+        ('{"question":"Where is it?"}', ['{"question":"Where is it?"}']),
+        ('["Where is it?","Hello?"]', ['["Where is it?","Hello?"]']),
+        ('[{"question":"Where is it?"}]', ['[{"question":"Where is it?"}]']),
+        ('[{"content":"Hi","role":null}]', ["Hi"]),
+        (
+            '[{"content":[{"text":"This one"}],"role":"user"},{"content":null,"role":"assistant","tool":1}]',
+            ['[{"text":"This one"}]', '{"content":null,"role":"assistant","tool":1}'],
+        ),
+    ],
+)
+def test_whatever_json_was_asked_is_shown_and_guesses_no_case(demo: Demo, given: str, shown: list[str]) -> None:
+    address, emil = kept_set(demo), signed_in(demo.people["emil"])
+    row = Observation.objects.get(uid=reported(demo))
+    row.pk, row.uid, row.input = None, uuid4(), given
+    row.save(force_insert=True)
+    page = emil.get(f"{OUTPUTS}{row.uid}/")
+    assert page.status_code == 200
+    assert [each["content"] for each in page.context["asked"]] == shown
+    assert all(escape(text) in page.content.decode() for text in shown)
+    assert emil.post(f"{OUTPUTS}{row.uid}/", {"set": address.split("/")[-2]}).status_code == 400
 
 
 def test_in_two_clicks_an_answer_is_a_case(visit: Visit, demo: Demo) -> None:

@@ -17,6 +17,7 @@ from promptforge.lib.ids import encode
 from prompts.actions.promotions import open_promotion
 from prompts.actions.releases import rollback
 from prompts.actions.reviews import review
+from prompts.actions.schedules import schedule
 from prompts.actions.versions import save_version
 from prompts.models import Channel, Head, Promotion, Prompt, Ratification, Release, Review, Schedule
 from prompts.reading import find_version
@@ -127,6 +128,39 @@ def test_a_schedule_is_set_in_ones_own_zone_and_called_off(visit: Visit, demo: D
     page.get_by_role("button", name="Call it off").click()
     expect(page.locator(".banner.is-passed")).to_contain_text("Nothing is scheduled any more.")
     assert Schedule.objects.standing().filter(promotion__prompt__name=FORMS).count() == 0
+
+
+def test_a_schedule_is_called_off_although_something_lacks_by_now(visit: Visit, demo: Demo) -> None:
+    path = of(demo, f"{FORMS}@4")
+    asked, due = promotion_at(path), timezone.now() + timedelta(days=1)
+    schedule(by=demo.principal("cleo"), promotion=asked, apply_at=due)
+    review(
+        by=demo.principal("ben"),
+        promotion=asked,
+        decision="request_changes",
+        diff_digest=digest_text(asked.diff_digest),
+    )
+    page = visit("cleo", path, scripts=False)
+    page.get_by_label("Other ways to promote").click()
+    page.get_by_role("link", name="Call off the schedule").click()
+    page.get_by_role("button", name="Call it off").click()
+    expect(page.locator(".banner.is-passed")).to_contain_text("Nothing is scheduled any more.")
+    assert not Schedule.objects.standing().filter(promotion=asked).exists()
+
+
+def test_another_channel_shows_what_would_change_there(visit: Visit, demo: Demo) -> None:
+    number = saved(demo, "Good day, {{customer_name}}. This is for staging.")
+    page = visit("ada", f"/p/demo/promotions/new/?prompt={GREETING}&version={number}&channel=stable", scripts=False)
+    expect(page.locator(".title")).to_contain_text(f"It would take the place of version {live()}.")
+    page.get_by_role("navigation", name="Channel").get_by_role("link", name=re.compile("^staging")).click()
+    staging = Head.objects.get(prompt__name=GREETING, channel__name="staging")
+    assert staging.version is not None
+    assert staging.version.number != live()
+    expect(page.locator("h1")).to_have_text(f"Promote version {number} to staging?")
+    expect(page.locator(".title")).to_contain_text(f"It would take the place of version {staging.version.number}.")
+    expect(page.locator(".checking")).to_contain_text("Staging requires no approval.")
+    page.get_by_role("button", name="Ask for the promotion").click()
+    assert Promotion.objects.latest("pk").channel == staging.channel
 
 
 def test_what_is_out_of_date_is_renewed(visit: Visit, demo: Demo) -> None:

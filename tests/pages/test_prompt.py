@@ -96,8 +96,31 @@ def test_a_tab_changes_the_text_alone_and_keeps_its_address(visit: Visit, demo: 
     expect(page.locator("#shown-title")).to_have_text("Use it")
     expect(page.locator("#live")).to_contain_text("Use it of version")
     assert page.url.endswith("?show=use")
+    tab = page.get_by_role("navigation", name="About this prompt").locator("[aria-current]")
+    expect(tab).to_have_text("Use it")
+    expect(tab).to_be_focused()
     page.go_back()
     expect(page.locator("#shown-title")).to_contain_text("Version")
+
+
+def test_one_tick_is_compared_with_what_is_live(visit: Visit, demo: Demo) -> None:
+    page = visit("ada", GREETING)
+    page.get_by_label("Compare version 5").check()
+    page.get_by_role("button", name="Compare two").click()
+    expect(page.locator("h1")).to_have_text(f"Version {live()} beside version 5")
+
+
+def test_a_filter_keeps_the_words_that_were_searched_for(visit: Visit, demo: Demo) -> None:
+    page = visit("ada", "/p/demo/prompts/")
+    page.get_by_label("Name, purpose or text").press_sequentially("refund")
+    expect(page.locator("#live")).to_contain_text("found.")
+    for name in ("All prompts", "support", "by name"):
+        expect(page.locator("main").get_by_role("link", name=re.compile(f"^{name}")).first).to_have_attribute(
+            "href", re.compile("q=refund")
+        )
+    expect(page.get_by_label("Name, purpose or text")).to_be_focused()
+    page.locator("#filters").get_by_role("link", name="Stable behind newest").click()
+    expect(page.get_by_label("Name, purpose or text")).to_have_value("refund")
 
 
 def queries(demo: Demo, path: str) -> int:

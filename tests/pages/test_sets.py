@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from playwright.sync_api import expect
 
-from evaluations.actions.sets import create_set
+from evaluations.actions.sets import change_set, create_set
 from evaluations.formats.records import MAX_BYTES
 from evaluations.models import Case, EvaluationRule, EvaluationSet, StagedFile
 from promptforge.lib.ids import encode
@@ -57,6 +57,18 @@ def test_by_keyboard_from_nothing_to_a_set_with_a_case_and_a_criterion(visit: Vi
     assert case.critical
     assert list(case.variable_values.values()) == ["Where is it?"]
     assert made.revision == 3
+
+
+def test_a_filter_keeps_the_words_that_were_searched_for(visit: Visit, demo: Demo) -> None:
+    kept_set(demo)
+    change_set(by=demo.principal("ada"), owner=owner(), archived=True)
+    create_set(by=demo.principal("ada"), name="Refunds of today")
+    page = visit("ada", EVALUATIONS)
+    page.get_by_label("Name of a set").press_sequentially("refund")
+    expect(page.locator("#live")).to_have_text("1 set found.")
+    page.get_by_role("link", name="Archived 1").click()
+    expect(page.get_by_label("Name of a set")).to_have_value("refund")
+    expect(page.locator("#found tbody tr")).to_contain_text("Refund questions")
 
 
 def test_without_scripts_a_table_is_mapped_looked_at_and_saved(visit: Visit, demo: Demo) -> None:
