@@ -52,9 +52,10 @@ def listed(principal: Principal) -> QuerySet[EvaluationRun]:
     return comparisons.alias(told=sentence).annotate(sentence=KT("told__sentence")).defer(*_LONG).order_by("-pk")
 
 
-def newest_runs(principal: Principal) -> list[RunRow]:
-    """What the page of sets shows of them: `evaluations/runs_list.html` draws it."""
-    return [as_row(run) for run in listed(principal)[:NEWEST]]
+def newest_runs(principal: Principal, owner: EvaluationSet | None = None) -> list[RunRow]:
+    """What the page of sets shows of them, or that of one set: `evaluations/runs_list.html` draws it."""
+    found = listed(principal) if owner is None else listed(principal).filter(set_revision__set=owner)
+    return [as_row(run) for run in found[:NEWEST]]
 
 
 def sets_of(principal: Principal, prompt: Prompt) -> QuerySet[EvaluationSet]:

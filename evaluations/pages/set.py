@@ -22,6 +22,7 @@ from evaluations.actions.sets import (
 )
 from evaluations.exporting import as_file
 from evaluations.models import Case, EvaluationSet, SetRevision
+from evaluations.pages.runs import newest_runs
 from evaluations.pages.typed_cases import TypedCase, names_of
 from evaluations.scoring import Criterion, as_json, read_criteria, sentence
 from evaluations.set_reading import counts_of, duplicates_told, find_revision, find_set, power_of
@@ -86,6 +87,7 @@ class SetPage(OfSet):
                 "counts": counts,
                 "exports": EXPORTS,
                 "power": power_of(counts),
+                "runs": newest_runs(self.principal, owner),
                 "duplicates": duplicates_told(owner) if is_newest else [],
                 **self._form(act, given, revision),
             },

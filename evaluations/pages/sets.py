@@ -13,6 +13,7 @@ from accounts.pages.door import ProjectPage
 from accounts.roles import Permission, Scope
 from evaluations.actions.sets import create_set
 from evaluations.models import Case, EvaluationRun, EvaluationSet, SetRevision
+from evaluations.pages.run_words import chip
 from evaluations.pages.runs import newest_runs
 from evaluations.scoring import read_criteria, sentence
 from evaluations.set_reading import visible_sets
@@ -98,7 +99,8 @@ def _rows(sets: list[Any]) -> list[dict[str, Any]]:
     runs = EvaluationRun.objects.select_related("candidate__prompt", "baseline", "set_revision").in_bulk(
         [each.run for each in sets if each.run]
     )
-    return [{"set": each, **_asks(each.asks), "run": runs.get(each.run)} for each in sets]
+    found = [(each, runs.get(each.run)) for each in sets]
+    return [{"set": each, **_asks(each.asks), "run": run, "chip": chip(run) if run else None} for each, run in found]
 
 
 def _asks(stored: str | None) -> dict[str, Any]:

@@ -194,6 +194,14 @@ def test_a_further_project_is_made_and_switched_to(visit: Visit, demo: Demo) -> 
     expect(page).to_have_url(re.compile("/p/demo/"))
 
 
+def test_whoever_has_no_project_is_offered_one_and_the_admin_where_it_opens(demo: Demo) -> None:
+    for is_staff in (False, True):
+        user = User.objects.create_user(f"{is_staff}@example.com".lower(), name="Nobody Yet", is_staff=is_staff)
+        shown = signed_in(user).get("/").content.decode()
+        assert 'href="/projects/new/"' in shown
+        assert ("Open the admin" in shown) is is_staff
+
+
 def test_a_project_takes_a_sign_in_and_a_free_name(demo: Demo) -> None:
     assert Client().get("/projects/new/").status_code == 302
     noor = signed_in(demo.people["noor"])

@@ -13,11 +13,13 @@ from accounts.actions.members import set_roles
 from events.models import WebhookEndpoint
 from promptforge.lib.ids import encode
 from prompts.actions.channels import freeze_channel
+from prompts.actions.drafts import keep_draft
 from prompts.actions.promotions import renew, withdraw
 from prompts.actions.reviews import dismiss_review, review
 from prompts.actions.schedules import apply_what_is_due, schedule
-from prompts.models import Channel, Promotion
+from prompts.models import Channel, Promotion, Prompt
 from prompts.pages.waiting import Waiting, waits_for
+from prompts.reading import find_version
 from prompts.shapes import digest_text
 from tests.guards.attacks import let_time_pass
 from tests.pages.conftest import Demo, Visit, signed_in
@@ -133,6 +135,17 @@ def test_a_missed_schedule_is_an_incident_until_it_is_scheduled_anew(demo: Demo)
     decide(demo, "ben", "docs/return-details", "approve")
     schedule(by=cleo, promotion=promotion, apply_at=due + timedelta(days=1))
     assert says not in shown.get(INBOX).content.decode()
+
+
+def test_a_draft_is_listed_also_where_nothing_is_asked_for(demo: Demo) -> None:
+    prompt = Prompt.objects.get(name="support/greeting")
+    columns = {"source": "Half a thought", "variables": "[]", "config": "", "message": ""}
+    farah = demo.principal("farah")
+    keep_draft(by=farah, prompt=prompt, columns=columns, base=find_version(prompt, None), seen=None)
+    page = signed_in(farah.user).get(INBOX)
+    assert (page.context["mine"], page.context["sent_back"]) == ([], [])
+    assert "Your draft of" in page.content.decode()
+    assert "Your draft of" not in signed_in(demo.people["ben"]).get(INBOX).content.decode()
 
 
 def test_a_release_that_is_none_is_not_ratified(demo: Demo) -> None:

@@ -10,6 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from playwright.sync_api import expect
 
+from evaluations.actions.sets import create_set
 from evaluations.models import Cell, EvaluationRun
 from evaluations.pages.intervals import plot_of_points
 from evaluations.pages.run_cases import side_by_side
@@ -106,6 +107,18 @@ def test_a_paused_run_says_why_and_what_it_cost(demo: Demo) -> None:
     assert "The evaluation ended." in beside.content.decode()
     assert client.post(address, {"act": "cancel"}).status_code == 409
     assert "Cancelled before it could say anything" in read(client, address)
+
+
+def test_a_run_that_waits_says_so_wherever_its_set_is_shown(demo: Demo) -> None:
+    with asking() as provider:
+        run = begun(demo, provider)
+    emil, of_set = signed_in(demo.people["emil"]), encode("set", run.set_revision.set_id)
+    for address in ("/p/demo/evaluations/", f"/p/demo/evaluations/sets/{of_set}/"):
+        said = read(emil, address)
+        assert "Waits to begin" in said, address
+        assert "Running" not in said, address
+    other = create_set(by=demo.principal("emil"), name="Never run")
+    assert "Waits to begin" not in read(emil, f"/p/demo/evaluations/sets/{encode('set', other.pk)}/")
 
 
 def test_what_a_model_wrote_is_text() -> None:

@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from playwright.sync_api import expect
 
-from evaluations.actions.sets import change_set, create_set
+from evaluations.actions.sets import add_case, change_set, create_set
 from evaluations.formats.records import MAX_BYTES
 from evaluations.models import Case, EvaluationRule, EvaluationSet, StagedFile
 from promptforge.lib.ids import encode
@@ -227,6 +227,9 @@ def test_a_thousand_cases_take_as_many_queries_as_three(demo: Demo) -> None:
     few, much = (f"{EVALUATIONS}sets/{encode('set', each.pk)}/" for each in (small, large))
     assert asked(f"{much}?page=7") <= asked(few)
     assert client.get(much).content.decode().count("<tr data-stop") == 50
+    for number in range(1_001, 1_010):
+        add_case(by=ada, owner=small, case={"key": f"{number}"})
+    assert '<a href="?revision=1">revision 1</a>' in client.get(few).content.decode()
     alone = asked(EVALUATIONS)
     for number in range(12):
         create_set(by=ada, name=f"set {number}", criteria=[{"type": "contains", "value": "x"}], cases=[{"key": "a"}])
