@@ -129,5 +129,9 @@ document.addEventListener("htmx:afterSwap", (event) => {
   const spoken = event.target.matches("[data-says]") ? event.target : event.target.querySelector("[data-says]");
   if (spoken) say(spoken.dataset.says);
 });
-document.addEventListener("htmx:sendError", () => toast("PromptForge did not answer. What you typed is still here; try again."));
-document.addEventListener("htmx:responseError", () => toast("This did not work, and nothing was changed. Try again in a moment."));
+/** Of what the page asks by itself, nothing is told when it fails: it asks again in a moment. */
+function tellWhoAsked(event, text) {
+  if (event.detail.requestConfig.triggeringEvent) toast(text);
+}
+document.addEventListener("htmx:sendError", (event) => tellWhoAsked(event, "PromptForge did not answer. What you typed is still here; try again."));
+document.addEventListener("htmx:responseError", (event) => tellWhoAsked(event, "This did not work, and nothing was changed. Try again in a moment."));
