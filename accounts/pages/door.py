@@ -47,9 +47,14 @@ class ProjectPage(View):
             if not isinstance(request.user, User):
                 return self._to_sign_in(request)
             self._settle(request.user, kwargs.pop("project"))
+            waited = _given_back(request)  # what is sent by now takes its place
             if request.method == "POST":
                 return self._act(request, *args, **kwargs)
-            self.typed = _given_back(request)
+            self.typed = waited
+            if waited:
+                self.refusal = DomainError(
+                    "reauthentication_required", "You are signed in again. Your form was not sent yet: send it now."
+                )
             return super().dispatch(request, *args, **kwargs)
         except (DomainError, DatabaseError) as error:
             return self._refused(request, error)
