@@ -24,6 +24,17 @@ export function toast(text) {
 // --- What one arrives with -------------------------------------------------------------------------------------------
 document.querySelector("[data-arrived]")?.focus();
 
+// --- Sending a form --------------------------------------------------------------------------------------------------
+/** The token of forms as the browser has it by now: a sign-in in another window has made a new one. */
+export function token() {
+  return document.cookie.match(/(?:^|; )csrftoken=(\w+)/)?.[1];
+}
+
+document.addEventListener("submit", (event) => {
+  const field = event.target.querySelector("[name=csrfmiddlewaretoken]");
+  if (field) field.value = token() ?? field.value;
+}, { capture: true });
+
 // --- Menus and dialogs -----------------------------------------------------------------------------------------------
 function closeMenus(except) {
   for (const menu of document.querySelectorAll("details.menu[open]")) {

@@ -1,5 +1,6 @@
 // The editor beyond its form: what one writes is kept as a draft, buttons change the page in place, and texts are
 // highlighted. Each text stays in its textarea; the server draws everything else, here as without scripts.
+import { token } from "./base.js";
 
 const IDLE = 1500; // ms without a key before a draft is kept
 const AGAIN = 5000; // ms until it is tried again after a failure
@@ -57,6 +58,7 @@ async function post(act, address) {
   dirty = false;
   const body = new URLSearchParams(new FormData(form()));
   body.set("act", act);
+  body.set("csrfmiddlewaretoken", token() ?? body.get("csrfmiddlewaretoken"));
   const keepalive = document.visibilityState === "hidden" && body.toString().length < 60_000;
   try {
     const answer = await fetch(address, { method: "POST", body, keepalive, headers: { "HX-Request": "true" } });
