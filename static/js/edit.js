@@ -141,11 +141,17 @@ async function save() {
   form().requestSubmit(form().querySelector("[value=save]"));
 }
 
+/** Have a button's work done. Nobody writes meanwhile: the page that answers takes the place of all that stands here. */
 async function change(act) {
   clearTimeout(timer);
+  const inHand = document.activeElement;
+  work().inert = true;
   const answer = await send(act);
-  if (!answer) return;
-  if (answer.isRefused) return refresh(answer);
+  if (!answer || answer.isRefused) {
+    work().inert = false;
+    inHand.focus();
+    return answer && refresh(answer);
+  }
   stopped = false;
   const open = [...document.querySelectorAll("details[id][open]")].map((each) => each.id);
   const fresh = document.adoptNode(answer.page.getElementById("work"));
