@@ -363,6 +363,6 @@ async function highlightAll() {
   }
 }
 
-if (document.querySelector("[data-arrived].is-failed") && keepsDrafts()) dirty = true;
+if (document.querySelector("[data-arrived].is-failed")) dirty = true;
 showTime(document.getElementById("kept").dataset.at);
 enhance();

@@ -66,6 +66,19 @@ def test_leaving_with_unsaved_text_warns(visit: Visit, demo: Demo) -> None:
     assert asked == ["beforeunload"]
 
 
+def test_leaving_with_a_new_prompt_that_was_refused_warns(visit: Visit, demo: Demo) -> None:
+    page = visit("ada", "/p/demo/prompts/new/?type=text")
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.get_by_label("Name", exact=True).fill("support/greeting")
+    written(page).fill("Hello")
+    page.get_by_role("button", name="Save version 1").last.click()
+    expect(page.locator(".banner.is-failed")).to_be_visible()
+    page.get_by_role("link", name="History").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("support/greeting")
+    assert asked == ["beforeunload"]
+
+
 def held(page: Page) -> list[Any]:
     """The answer to what the editor sends next waits on the way until it is let through, or lost."""
     waiting: list[Any] = []
