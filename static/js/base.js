@@ -35,6 +35,18 @@ document.addEventListener("submit", (event) => {
   if (field) field.value = token() ?? field.value;
 }, { capture: true });
 
+// One sending for one press.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.hasAttribute("data-once")) return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+});
+// The browser may show this page again from its memory: then the form can be sent again.
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-once]")) delete form.dataset.sent;
+});
+
 // --- Menus and dialogs -----------------------------------------------------------------------------------------------
 function closeMenus(except) {
   for (const menu of document.querySelectorAll("details.menu[open]")) {
