@@ -18,6 +18,7 @@ let sending = Promise.resolve();
 let underway = 0; // requests that are sent or wait for the one before
 let pressed = Promise.resolve(); // until whoever presses something has let go
 let timer = 0;
+let saving = false; // Save was pressed, and its page is on its way
 
 const work = () => document.getElementById("work");
 const form = () => document.getElementById("editor");
@@ -123,6 +124,8 @@ document.addEventListener("submit", (event) => {
   if (event.target !== form() || !button) return;
   write();
   if (button.value === "save" && !underway) {
+    if (saving) return event.preventDefault();
+    saving = true;
     clearTimeout(timer);
     dirty = false;
     return;
@@ -237,6 +240,8 @@ document.addEventListener("keydown", (event) => {
 window.addEventListener("beforeunload", (event) => {
   if (dirty) event.preventDefault();
 });
+// The browser may show this page again from its memory: then it can be saved again.
+window.addEventListener("pageshow", () => { saving = false; });
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "hidden" && dirty && keepsDrafts() && !stopped) keep();
 });

@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.pages.conftest import Demo, Visit
 from tests.pages.evaluated import evaluated
+from tests.pages.test_edit import GREETING, newest, written
 
 NEW_RUN = "/p/demo/evaluations/runs/new/?prompt=shop/size-advice&set=Rug+sizes"
 
@@ -55,3 +56,18 @@ def test_a_form_is_sent_once(visit: Visit, demo: Demo, person: str, path: str, f
     held[0].fulfill(status=200, body="<h1>Arrived</h1>", content_type="text/html")
     expect(page.locator("h1")).to_have_text("Arrived")
     assert len(held) == 1
+
+
+def test_a_version_is_saved_once_and_again_when_the_page_comes_back(visit: Visit, demo: Demo) -> None:
+    number = newest().number
+    page = visit("ada", GREETING)
+    written(page).fill("Saved once")
+    expect(page.locator("#kept")).to_contain_text("Draft saved")
+    held, place = pressed_twice(page, "Save version")
+    held[0].fulfill(status=204)
+    assert len(held) == 1
+    # As when the browser shows the page from its memory.
+    page.evaluate("() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    page.unroute_all()
+    press(page, place)
+    expect(page.locator(".banner.is-passed")).to_contain_text(f"Version {number + 1} is saved.")
