@@ -22,6 +22,7 @@ from promptforge.lib.errors import DomainError, wrong
 from promptforge.lib.rest import translate
 
 TYPED = "typed"
+NO_MORE = 286  # htmx draws what comes and ends its polling
 MOST_KEPT = 200_000  # characters of a form that are kept while its author signs in again
 
 
@@ -46,9 +47,14 @@ class ProjectPage(View):
             if not isinstance(request.user, User):
                 return self._to_sign_in(request)
             self._settle(request.user, kwargs.pop("project"))
+            waited = _given_back(request)  # what is sent by now takes its place
             if request.method == "POST":
                 return self._act(request, *args, **kwargs)
-            self.typed = _given_back(request)
+            self.typed = waited
+            if waited:
+                self.refusal = DomainError(
+                    "reauthentication_required", "You are signed in again. Your form was not sent yet: send it now."
+                )
             return super().dispatch(request, *args, **kwargs)
         except (DomainError, DatabaseError) as error:
             return self._refused(request, error)
@@ -82,9 +88,12 @@ class ProjectPage(View):
 
     def _refused(self, request: HttpRequest, error: DomainError | DatabaseError) -> HttpResponse:
         refusal = _as_refusal(error)
-        return error_page(request, refusal.status, refusal.detail if refusal.status != 404 else "")
+        says = refusal.detail if refusal.status != 404 else ""
+        if _is_for_a_part(request) and refusal.status < 500:
+            return _in_its_place(request, "This cannot be shown any more", says)
+        return error_page(request, refusal.status, says)
 
-    def _to_sign_in(self, request: HttpRequest) -> HttpResponseRedirect:
+    def _to_sign_in(self, request: HttpRequest) -> HttpResponse:
         """Through the sign-in and back to this page; what was typed in its form waits there."""
         if request.method == "POST":
             typed = request.POST.copy()
@@ -95,6 +104,10 @@ class ProjectPage(View):
                 request.session[TYPED] = {"path": request.path, "text": text}
         # Who is signed in is not asked who they are, but to prove it anew.
         to = reverse("account_reauthenticate" if request.user.is_authenticated else "account_login")
+        if _is_for_a_part(request):
+            sign_in = redirect_to_login(_page_around(request), to).url
+            says = "Sign in in a window of its own, then go on here: what you typed is kept."
+            return _in_its_place(request, "You are signed out", says, sign_in)
         return redirect_to_login(request.get_full_path(), to)
 
     @cached_property
@@ -136,6 +149,24 @@ def refuse_nul(sent: QueryDict) -> None:
     for field, values in sent.lists():
         if "\0" in field or any("\0" in value for value in values):
             raise wrong(field, "This field holds the NUL character. Remove it.", "nul_not_allowed")
+
+
+def _is_for_a_part(request: HttpRequest) -> bool:
+    """Whether htmx asks for it, to draw it in the midst of a page on which somebody may be writing."""
+    return request.method == "GET" and "HX-Request" in request.headers
+
+
+def _page_around(request: HttpRequest) -> str:
+    """The address of the page that asks for a part of itself, without its host."""
+    return "/" + request.headers.get("HX-Current-URL", "").partition("://")[2].partition("/")[2]
+
+
+def _in_its_place(request: HttpRequest, title: str, text: str, sign_in: str = "") -> HttpResponse:
+    """Words for the place of a part, where a whole page would be drawn into the page that is open."""
+    says = {"title": title, "text": text, "sign_in": sign_in}
+    response = render(request, "parts/in_its_place.html", says, status=NO_MORE)
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def _as_refusal(error: DomainError | DatabaseError) -> DomainError:

@@ -24,6 +24,29 @@ export function toast(text) {
 // --- What one arrives with -------------------------------------------------------------------------------------------
 document.querySelector("[data-arrived]")?.focus();
 
+// --- Sending a form --------------------------------------------------------------------------------------------------
+/** The token of forms as the browser has it by now: a sign-in in another window has made a new one. */
+export function token() {
+  return document.cookie.match(/(?:^|; )csrftoken=(\w+)/)?.[1];
+}
+
+document.addEventListener("submit", (event) => {
+  const field = event.target.querySelector("[name=csrfmiddlewaretoken]");
+  if (field) field.value = token() ?? field.value;
+}, { capture: true });
+
+// One sending for one press.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.hasAttribute("data-once")) return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+});
+// The browser may show this page again from its memory: then the form can be sent again.
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-once]")) delete form.dataset.sent;
+});
+
 // --- Menus and dialogs -----------------------------------------------------------------------------------------------
 function closeMenus(except) {
   for (const menu of document.querySelectorAll("details.menu[open]")) {
@@ -129,5 +152,9 @@ document.addEventListener("htmx:afterSwap", (event) => {
   const spoken = event.target.matches("[data-says]") ? event.target : event.target.querySelector("[data-says]");
   if (spoken) say(spoken.dataset.says);
 });
-document.addEventListener("htmx:sendError", () => toast("PromptForge did not answer. What you typed is still here; try again."));
-document.addEventListener("htmx:responseError", () => toast("This did not work, and nothing was changed. Try again in a moment."));
+/** Of what the page asks by itself, nothing is told when it fails: it asks again in a moment. */
+function tellWhoAsked(event, text) {
+  if (event.detail.requestConfig.triggeringEvent) toast(text);
+}
+document.addEventListener("htmx:sendError", (event) => tellWhoAsked(event, "PromptForge did not answer. What you typed is still here; try again."));
+document.addEventListener("htmx:responseError", (event) => tellWhoAsked(event, "This did not work, and nothing was changed. Try again in a moment."));

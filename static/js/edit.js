@@ -1,5 +1,6 @@
 // The editor beyond its form: what one writes is kept as a draft, buttons change the page in place, and texts are
 // highlighted. Each text stays in its textarea; the server draws everything else, here as without scripts.
+import { token } from "./base.js";
 
 const IDLE = 1500; // ms without a key before a draft is kept
 const AGAIN = 5000; // ms until it is tried again after a failure
@@ -17,6 +18,7 @@ let sending = Promise.resolve();
 let underway = 0; // requests that are sent or wait for the one before
 let pressed = Promise.resolve(); // until whoever presses something has let go
 let timer = 0;
+let saving = false; // Save was pressed, and its page is on its way
 
 const work = () => document.getElementById("work");
 const form = () => document.getElementById("editor");
@@ -57,6 +59,7 @@ async function post(act, address) {
   dirty = false;
   const body = new URLSearchParams(new FormData(form()));
   body.set("act", act);
+  body.set("csrfmiddlewaretoken", token() ?? body.get("csrfmiddlewaretoken"));
   const keepalive = document.visibilityState === "hidden" && body.toString().length < 60_000;
   try {
     const answer = await fetch(address, { method: "POST", body, keepalive, headers: { "HX-Request": "true" } });
@@ -121,6 +124,8 @@ document.addEventListener("submit", (event) => {
   if (event.target !== form() || !button) return;
   write();
   if (button.value === "save" && !underway) {
+    if (saving) return event.preventDefault();
+    saving = true;
     clearTimeout(timer);
     dirty = false;
     return;
@@ -139,11 +144,17 @@ async function save() {
   form().requestSubmit(form().querySelector("[value=save]"));
 }
 
+/** Have a button's work done. Nobody writes meanwhile: the page that answers takes the place of all that stands here. */
 async function change(act) {
   clearTimeout(timer);
+  const inHand = document.activeElement;
+  work().inert = true;
   const answer = await send(act);
-  if (!answer) return;
-  if (answer.isRefused) return refresh(answer);
+  if (!answer || answer.isRefused) {
+    work().inert = false;
+    inHand.focus();
+    return answer && refresh(answer);
+  }
   stopped = false;
   const open = [...document.querySelectorAll("details[id][open]")].map((each) => each.id);
   const fresh = document.adoptNode(answer.page.getElementById("work"));
@@ -229,6 +240,8 @@ document.addEventListener("keydown", (event) => {
 window.addEventListener("beforeunload", (event) => {
   if (dirty) event.preventDefault();
 });
+// The browser may show this page again from its memory: then it can be saved again.
+window.addEventListener("pageshow", () => { saving = false; });
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "hidden" && dirty && keepsDrafts() && !stopped) keep();
 });
@@ -355,6 +368,6 @@ async function highlightAll() {
   }
 }
 
-if (document.querySelector("[data-arrived].is-failed") && keepsDrafts()) dirty = true;
+if (document.querySelector("[data-arrived].is-failed")) dirty = true;
 showTime(document.getElementById("kept").dataset.at);
 enhance();

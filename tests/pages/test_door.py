@@ -64,7 +64,20 @@ def test_what_was_typed_waits_behind_the_sign_in(demo: Demo) -> None:
     client.force_login(demo.people["cleo"], backend="django.contrib.auth.backends.ModelBackend")
     again = client.get(path).content.decode()
     assert "It greets &lt;twice&gt;." in again
-    assert "It greets" not in client.get(path).content.decode()
+    assert "Your form was not sent yet" in again
+    after = client.get(path).content.decode()
+    assert "It greets" not in after
+    assert "not sent yet" not in after
+
+
+def test_what_waited_is_dropped_when_the_form_is_sent_meanwhile(demo: Demo) -> None:
+    client, path = Client(), "/p/demo/edit/support/greeting/"
+    client.post(path, {"act": "draft", "text": "Older", "config": "{}"})
+    client.force_login(demo.people["ada"], backend="django.contrib.auth.backends.ModelBackend")
+    client.post(path, {"act": "draft", "text": "Newer", "config": "{}"})
+    again = client.get(path).content.decode()
+    assert "Newer</textarea>" in again
+    assert "not sent yet" not in again
 
 
 @pytest.mark.parametrize("path", ["/", "/p/demo/prompts/"])

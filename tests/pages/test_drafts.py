@@ -101,8 +101,21 @@ def test_leaving_with_unsaved_text_warns(visit: Visit, demo: Demo) -> None:
     assert asked == ["beforeunload"]
 
 
-def kept_slowly(page: Page) -> list[Any]:
-    """The server keeps the next draft, and its answer waits on the way until it is let through."""
+def test_leaving_with_a_new_prompt_that_was_refused_warns(visit: Visit, demo: Demo) -> None:
+    page = visit("ada", "/p/demo/prompts/new/?type=text")
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.get_by_label("Name", exact=True).fill("support/greeting")
+    written(page).fill("Hello")
+    page.get_by_role("button", name="Save version 1").last.click()
+    expect(page.locator(".banner.is-failed")).to_be_visible()
+    page.get_by_role("link", name="History").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("support/greeting")
+    assert asked == ["beforeunload"]
+
+
+def held(page: Page) -> list[Any]:
+    """The answer to what the editor sends next waits on the way until it is let through, or lost."""
     waiting: list[Any] = []
 
     def hold(route: Any) -> None:
@@ -113,14 +126,24 @@ def kept_slowly(page: Page) -> list[Any]:
             waiting.append(lambda: route.fulfill(response=answer))
 
     page.route("**/edit/**", hold)
+    return waiting
+
+
+def kept_slowly(page: Page) -> list[Any]:
+    """The server keeps the next draft, and its answer waits on the way."""
+    waiting = held(page)
     with page.expect_request(lambda request: request.method == "POST"):
         written(page).fill("\n".join(["Write to {{ nobody_declared_this }}"] * 12))
-    for _ in range(100):
-        if waiting:
-            break
-        page.wait_for_timeout(50)
+    arrived(page, waiting)
     assert Draft.objects.exists()
     return waiting
+
+
+def arrived(page: Page, waiting: list[Any]) -> None:
+    for _ in range(100):
+        if waiting:
+            return
+        page.wait_for_timeout(50)
 
 
 def test_whoever_saves_while_the_draft_is_being_kept_saves_what_stands_there(visit: Visit, demo: Demo) -> None:
@@ -150,3 +173,29 @@ def test_what_is_being_pressed_does_not_move_away(visit: Visit, demo: Demo) -> N
     page.mouse.up()
     expect(page.locator(".banner.is-passed")).to_be_visible()
     assert newest().source.endswith("{{ nobody_declared_this }}")
+
+
+def test_what_a_button_will_replace_is_not_written_on_meanwhile(visit: Visit, demo: Demo) -> None:
+    page = visit("ada", GREETING)
+    written(page).fill("Before")
+    expect(page.locator("#kept")).to_have_text(KEPT)
+    page.get_by_label("Declare a variable").fill("order_number")
+    waiting = held(page)
+    button = page.get_by_role("button", name="Declare", exact=True)
+    button.click()
+    arrived(page, waiting)
+    page.locator(".cm-content").first.evaluate("(text) => text.focus()")
+    page.keyboard.type("Lost. ")
+    assert page.locator(".cm-content").first.inner_text() == "Before"
+    waiting[0]()
+    expect(page.get_by_label("Type of order_number")).to_be_focused()
+    # Where no answer comes, one goes on with what stands there.
+    page.route("**/edit/**", lambda route: route.abort())
+    page.get_by_label("Declare a variable").fill("shop")
+    button.click()
+    expect(page.locator("#kept")).to_contain_text("did not answer")
+    expect(button).to_be_focused()
+    page.unroute_all()
+    written(page).fill("After")
+    expect(page.locator("#kept")).to_have_text(KEPT)
+    assert Draft.objects.get().source == "After"
