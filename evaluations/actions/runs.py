@@ -86,7 +86,7 @@ def queue_run(
     prompt = run.candidate.prompt
     _check_parts(prompt, owner, run.connection, judge)
     run.set_revision, cases = cases_of(owner)
-    check_cases(versions_of(run).values(), cases)
+    check_cases(versions_of(run).values(), cases, run.connection)
     settled = plan(len(cases))
     run.set_digest, run.settings = b"", canonical_json(run.connection.snapshot)
     judgings = _settle_plan(run, cases, settled, judge or run.connection)

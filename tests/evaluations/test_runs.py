@@ -147,6 +147,18 @@ def test_what_cannot_be_rendered_is_refused_before_anything_is_paid(make: Make, 
     assert (EvaluationRun.objects.count(), provider.calls()) == (0, [])
 
 
+@pytest.mark.parametrize("kind", ["anthropic", "gemini"])
+def test_what_a_tool_said_is_refused_where_it_would_be_another_prompt(make: Make, team: Team, kind: str) -> None:
+    bench = make(kind=kind)
+    chat = team.prompt("chat", content=[{"role": "user", "content": "Hi"}, {"role": "tool", "content": "42"}])
+    owner = new_set(team, chat, name="chats")
+    revise(team, owner, criteria=json.dumps(HELLO))
+    with pytest.raises(DomainError, match="case 1, holds a message of the role tool") as refused:
+        bench.start(candidate=team.version(chat, 1), owner=owner, **ABSOLUTE)
+    assert [fault.pointer for fault in refused.value.faults] == ["/connection"]
+    assert not EvaluationRun.objects.exists()
+
+
 @pytest.mark.parametrize("person", ["ben", "noor"])
 def test_only_who_edits_the_prompt_starts_cancels_and_resumes(make: Make, team: Team, person: str) -> None:
     bench = make()
