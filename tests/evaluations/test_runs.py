@@ -14,7 +14,7 @@ from django.db import transaction
 from evaluations.actions.runs import cancel_run, label_answer, resume_run
 from evaluations.calibrating import calibration, judged_criterion
 from evaluations.models import Budget, CachedCall, Cell, EvaluationRun, ModelConnection
-from evaluations.running import calls
+from evaluations.running import calls, engine
 from evaluations.running.engine import work
 from evaluations.statistics.calibration import Calibration
 from events.models import Event, RestoreFence
@@ -130,6 +130,23 @@ def test_a_repeated_run_is_answered_from_the_cache_and_cannot_fish_for_luck(make
     assert set(Cell.objects.filter(run=again).values_list("cached", flat=True)) == {True}
     other = finished(bench.start(**ONE_LOOK, seed=first.seed + 1))
     assert other.calls > 0
+
+
+def test_a_run_that_could_fill_all_threads_leaves_some_to_the_next(
+    make: Make, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "THREADS", 2)
+    bench = make()
+    other = ModelConnection.objects.get(pk=bench.connection.pk)
+    other.pk, other.name, other.model, other.key = None, "other", "stub-2", None
+    other.save(force_insert=True)
+    runs = [bench.start(**ONE_LOOK), bench.start(**ONE_LOOK, connection=other)]
+    work(100)
+    asked = [call["model"] for call in provider.calls()]
+    assert asked.count("stub-1") == asked.count("stub-2") == 30
+    assert asked.index("stub-2") < 10
+    assert set(asked[-10:]) == {"stub-1", "stub-2"}
+    assert {EvaluationRun.objects.get(pk=run.pk).outcome for run in runs} == {"PASS"}
 
 
 def test_what_cannot_be_rendered_is_refused_before_anything_is_paid(make: Make, provider: Provider) -> None:
