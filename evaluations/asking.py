@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable
 
-from evaluations.models import Case
-from evaluations.providers import Message
-from promptforge.lib.errors import DomainError, Fault, shorten
+from evaluations.models import Case, ModelConnection
+from evaluations.providers import Kind, Message
+from promptforge.lib.errors import DomainError, Fault, shorten, wrong
 from prompts import templating
 from prompts.models import PromptVersion
 
 MAX_NAMED = 20
+# They take what a tool said only beside the call that it answers, which a prompt does not hold.
+_NO_TOOLS = frozenset({Kind.ANTHROPIC, Kind.GEMINI})
 
 
 class Asker:
@@ -30,19 +32,31 @@ def messages_of(content: templating.Content) -> list[Message]:
     return [{"role": message["role"], "content": message["content"]} for message in content]
 
 
-def check_cases(versions: Iterable[PromptVersion], cases: Iterable[Case]) -> None:
-    """Refuse cases that a version cannot be rendered with, each by its name."""
+def check_roles(who: str, messages: Iterable[Message], connection: ModelConnection) -> None:
+    """Refuse messages that the connection could only pass on as something else than they are."""
+    if Kind(connection.kind) in _NO_TOOLS and any(message["role"] == "tool" for message in messages):
+        raise wrong(
+            "connection",
+            f"{who} holds a message of the role tool, which {connection.get_kind_display()} takes only beside the call "
+            "that it answers. Take the message out, or choose a connection of another kind.",
+        )
+
+
+def check_cases(versions: Iterable[PromptVersion], cases: Iterable[Case], connection: ModelConnection) -> None:
+    """Refuse cases that a version cannot be rendered with, each by its name, and what the connection cannot carry."""
     faults: list[Fault] = []
     cases = list(cases)
     for version in versions:
         asker = Asker(version)
         for case in cases:
             try:
-                asker.messages(case)
+                messages = asker.messages(case)
             except DomainError as refusal:
                 faults.append(
                     Fault(f"/cases/{case.key}", refusal.code, f"{version}, case {shorten(case.key)}: {refusal.detail}")
                 )
+            else:
+                check_roles(f"{version}, case {shorten(case.key)},", messages, connection)
     if faults:
         more = f" And {len(faults) - 1:,} more." if len(faults) > 1 else ""
         raise DomainError(

@@ -8,6 +8,7 @@ from evaluations import local_model
 from evaluations.models import ModelConnection
 from evaluations.prices import Pricing
 from evaluations.providers import CallFailed, Connection, Failure, Kind, Secret
+from evaluations.sampling import parameters_of
 from promptforge.lib.sealing import Unsealable, unseal
 
 
@@ -16,11 +17,11 @@ class NotThere(CallFailed):
 
 
 def opened(row: ModelConnection, *, parameters: Mapping[str, Any], timeout: float) -> Connection:
-    """The connection as it is now, for one call of its own; `parameters` stand before its own.
+    """The connection as it is now, for one call of its own; `parameters` stand before what means the same of its own.
 
     Open it where it is used: a connection is not an argument of a task. Raises `CallFailed` as `key_of` and `reached`.
     """
-    asked = {**row.parameter_values, **parameters}
+    asked = parameters_of(parameters, row.parameter_values)
     return reached(Connection(Kind(row.kind), row.base_url, row.model, key_of(row), asked, timeout))
 
 

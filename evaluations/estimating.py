@@ -33,7 +33,7 @@ def estimate_run(
     require(by.may_with_scope(Permission.EDIT, Scope.EVALUATIONS_RUN, candidate.prompt))
     revision, cases = cases_of(owner)
     versions = [candidate, *([baseline] if baseline else [])]
-    check_cases(versions, cases)
+    check_cases(versions, cases, connection)
     plan = plan_of_cases(len(cases), margin, repeats)
     has_baseline = baseline is not None
     judged = [len(demands_of(revision, case, (), has_baseline=has_baseline).judged) for case in cases]

@@ -14,7 +14,7 @@ from evaluations.connecting import opened, pricing
 from evaluations.local_model import MODEL
 from evaluations.models import Budget, ModelConnection
 from evaluations.prices import cost, most
-from evaluations.providers import MOST_TOKENS, CallFailed, Completion, Message, complete
+from evaluations.providers import FREE, MOST_TOKENS, CallFailed, Completion, Message, complete, most_tokens
 from evaluations.spending import Refused, reserve, settle
 from events.actions import record
 from events.kinds import EventKind
@@ -29,7 +29,10 @@ LARGEST_PARAMETERS = 4096  # bytes
 TEST_SECONDS = 20.0
 _KEY = re.compile(r"[\x21-\x7e]{1,500}")
 # What each call says itself.
-_OURS = frozenset({"model", "messages", "contents", "system", "systemInstruction", "stream", "n", "seed", "tools"})
+_OURS = frozenset(
+    {"model", "messages", "contents", "system", "systemInstruction", "stream", "n", "candidateCount", "candidate_count",
+     "seed", "tools"}
+)  # fmt: skip
 _QUESTION: list[Message] = [{"role": "user", "content": "Answer with the word OK."}]
 
 
@@ -102,18 +105,21 @@ def check_connection(*, by: Principal, connection: ModelConnection) -> Tested:
     """Make one call, which counts like any other, and tell what came of it."""
     require(by.may(Permission.CONFIGURE))
     prices = pricing(connection)
-    limit = {"max_tokens": min(64, connection.parameter_values.get("max_tokens", 64))}
+    limit = {"max_tokens": min(64, most_tokens(connection.parameter_values))}
     taken = reserve(project_id=connection.project_id, usd=most(prices, _QUESTION, limit["max_tokens"]))
     if isinstance(taken, Refused):
         raise DomainError("budget_used_up", taken.sentence)
-    answer = failed = None
+    answer = failed = spent = None
     try:
         answer = complete(opened(connection, parameters=limit, timeout=TEST_SECONDS), _QUESTION)
         spent = cost(prices, input_tokens=answer.input_tokens, output_tokens=answer.output_tokens)
     except CallFailed as failure:
-        failed, spent = failure, None
+        failed = failure
     with transaction.atomic():
-        settle(taken, Decimal(0) if failed is not None else spent)
+        if failed is None:
+            settle(taken, spent)
+        elif failed.kind in FREE:
+            settle(taken, Decimal(0))
         _record(
             EventKind.CONNECTION_TESTED, connection, by, outcome="answered" if failed is None else failed.kind.value
         )
@@ -177,7 +183,10 @@ def _parameters(given: Mapping[str, Any]) -> str:
     for name in given:
         if name in _OURS:
             raise wrong("parameters", f"{name} is set by each call. Leave it out.")
-    for name in ("max_tokens", "max_completion_tokens"):
+    limits = ("max_tokens", "max_completion_tokens")
+    if all(name in given for name in limits):
+        raise wrong("parameters", "max_tokens and max_completion_tokens mean the same. Leave one of them out.")
+    for name in limits:
         limit = given.get(name, 1)
         if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MOST_TOKENS:
             raise wrong("parameters", f"{name} is a whole number from 1 to {MOST_TOKENS:,}.")

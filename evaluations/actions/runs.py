@@ -12,7 +12,7 @@ from accounts.roles import Permission, Scope
 from evaluations.asked_of import demands_of
 from evaluations.asked_with import frozen_sampling, versions_of
 from evaluations.asking import check_cases
-from evaluations.calibrating import advisory_criteria, judge_settings
+from evaluations.calibrating import advisory_criteria, judge_settings, judged_criterion
 from evaluations.evidence import of_promotions
 from evaluations.models import Case, Cell, EvaluationRun, EvaluationSet, GateRefusal, Label, ModelConnection
 from evaluations.planning import (
@@ -87,7 +87,7 @@ def queue_run(
     prompt = run.candidate.prompt
     _check_parts(prompt, owner, run.connection, judge)
     run.set_revision, cases = cases_of(owner)
-    check_cases(versions_of(run).values(), cases)
+    check_cases(versions_of(run).values(), cases, run.connection)
     settled = plan(len(cases))
     run.set_digest, run.settings = b"", canonical_json(run.connection.snapshot)
     judged = _settle_plan(run, cases, settled, judge or run.connection)
@@ -165,9 +165,7 @@ def label_answer(*, by: Principal, cell: Cell, criterion: str, passed: bool) -> 
     require(by.may_with_scope(Permission.EDIT, Scope.EVALUATIONS_RUN, cell.run.candidate.prompt))
     if by.key is not None:
         raise DomainError("forbidden", "A key labels nothing: a person does, who has read the answer.")
-    run = cell.run
-    demands = demands_of(run.set_revision, cell.case, (), has_baseline=run.baseline_id is not None)
-    if cell.state != Cell.State.DONE or criterion not in {each.name for each in demands.judged}:
+    if cell.state != Cell.State.DONE or judged_criterion(cell, criterion) is None:
         raise wrong("criterion", f"No judge has answered {shorten(criterion)} for this answer.")
     with refusals():
         label, is_new = Label.objects.get_or_create(
@@ -217,16 +215,16 @@ def _settle_plan(run: EvaluationRun, cases: list[Case], plan: Plan, judge: Model
     """
     has_baseline = run.baseline is not None
     asked = [demands_of(run.set_revision, case, (), has_baseline=has_baseline) for case in cases]
-    names = {criterion.name for demands in asked for criterion in demands.judged}
+    judged = [criterion for demands in asked for criterion in demands.judged]
     advisory: list[str] = []
-    if names:
+    if judged:
         run.judge, run.judge_settings = judge, judge_settings(judge)
-        advisory = advisory_criteria(run.project_id, run.judge_settings, names)
+        advisory = advisory_criteria(run.project_id, run.judge_settings, judged)
     frozen = {"sampling": frozen_sampling(run), "adapter": ADAPTER_VERSION}
     run.plan = canonical_json(plan_json(plan, advisory) | frozen)
     for case in cases:
         if not demands_of(run.set_revision, case, advisory, has_baseline=has_baseline).counts:
-            why = " What a judge says does not count before it was calibrated with 30 labels." if advisory else ""
+            why = " What a judge says does not count before it agreed with people in 30 labels." if advisory else ""
             raise DomainError(
                 "nothing_counts", f"No criterion of case {shorten(case.key)} counts, so nothing could fail.{why}"
             )

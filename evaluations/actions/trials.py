@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 
 from accounts.policies import Principal
 from accounts.roles import Permission, Scope
+from evaluations.asking import check_roles
 from evaluations.models import ModelConnection, Trial, TrialAnswer
 from evaluations.models.trials import KEPT
 from evaluations.trying import Asked, asked_of_draft, asked_of_live, live_version, refuse_what_lacks
@@ -45,6 +46,8 @@ def try_draft(
     if live is not None:
         sides[TrialAnswer.Side.LIVE] = asked_of_live(live, values)
     refuse_what_lacks(list(sides.values()))
+    for asked in sides.values():
+        check_roles(asked.name, asked.messages, connection)
     with refusals(), transaction.atomic():
         if Draft.objects.select_for_update(no_key=True).filter(pk=draft.pk, user=by.user).first() is None:
             raise DomainError("not_found", "You have no such draft any more. Write on the prompt again, then try it.")

@@ -16,7 +16,7 @@ from accounts.api.schemas import PROBLEM, page_of
 from accounts.roles import Permission, Scope
 from evaluations.actions.runs import cancel_run, label_answer, resume_run, start_run
 from evaluations.api.run_schemas import EstimateShape, LabelShape, ResultShape, RunShape
-from evaluations.calibrating import calibration
+from evaluations.calibrating import calibration, judged_criterion
 from evaluations.estimating import estimate_run
 from evaluations.models import Cell, EvaluationRun
 from evaluations.reporting import FILES, report_of
@@ -153,12 +153,14 @@ class ResumeView(RunDoor):
 class LabelsView(RunDoor):
     @extend_schema(operation_id="label_evaluation_result", request=NewLabel, responses={201: LabelShape, **PROBLEM})
     def post(self, request: Request, run_id: str) -> Response:
-        """Say whether an answer passes a judged criterion: from 30 such labels on, the judge counts."""
+        """Say whether an answer passes a judged criterion: from 30 such labels on, a judge that agrees counts."""
         require(self.principal.may_somewhere(Permission.EDIT, Scope.EVALUATIONS_RUN))
         run, asked = find_run(self.principal, run_id), NewLabel.read(request)
         cell = find_result(run, asked["result"])
         label = label_answer(by=self.principal, cell=cell, criterion=asked["criterion"], passed=asked["passed"])
-        found = calibration(run.project_id, run.judge_settings, label.criterion)
+        criterion = judged_criterion(cell, label.criterion)
+        assert criterion is not None  # or it would not have been labelled
+        found = calibration(run.project_id, run.judge_settings, criterion)
         shape = {"labels": found.labels, "counts": found.enough, "sentence": found.sentence}
         return Response(asked | shape, status=status.HTTP_201_CREATED)
 

@@ -255,7 +255,9 @@ def _judge(run: EvaluationRun, verdict: Mapping[str, Any]) -> str:
     if run.judge is None:
         return "none; every criterion is computed"
     advisory = advisory_of(run)
-    counts = f"only advises on {', '.join(advisory)}: not calibrated yet" if advisory else "calibrated, so it counts"
+    counts = "calibrated: it agrees with people beyond chance, so it counts"
+    if advisory:
+        counts = f"only advises on {', '.join(advisory)}: not calibrated yet with 30 labels that it agrees with"
     flips = verdict.get("judge_flips")
     told = ""
     if flips:

@@ -3,6 +3,7 @@
 from evaluations.providers.calling import complete, is_same_model
 from evaluations.providers.interface import (
     DEFAULT_MAX_TOKENS,
+    FREE,
     MOST_TOKENS,
     CallFailed,
     Completion,
@@ -16,6 +17,7 @@ from evaluations.providers.interface import (
 
 __all__ = [
     "DEFAULT_MAX_TOKENS",
+    "FREE",
     "MOST_TOKENS",
     "CallFailed",
     "Completion",

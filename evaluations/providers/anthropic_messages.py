@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from evaluations.providers.interface import Asked, Connection, Message, Told, inside, whole, word
+from evaluations.providers.interface import INSTRUCTS, Asked, Connection, Message, Told, inside, whole, word
 
 BASE_URL = "https://api.anthropic.com/v1"
 VERSION = "2023-06-01"
@@ -20,9 +20,10 @@ def ask(connection: Connection, messages: Sequence[Message], seed: int | None) -
     """`POST {base}/messages`. There is no seed: repeats differ as the model has it."""
     del seed
     base = connection.base_url or BASE_URL
-    system = "\n\n".join(m["content"] for m in messages if m["role"] == "system")
+    system = "\n\n".join(m["content"] for m in messages if m["role"] in INSTRUCTS)
     body: dict[str, Any] = {**connection.parameters, "model": connection.model, "max_tokens": connection.max_tokens}
-    body["messages"] = [m for m in messages if m["role"] != "system"]
+    body["messages"] = [m for m in messages if m["role"] not in INSTRUCTS]
+    body.pop("max_completion_tokens", None)  # it knows the other name only
     body["stream"] = False
     if "stop" in body:
         stop = body.pop("stop")

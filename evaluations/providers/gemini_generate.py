@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from evaluations.providers.interface import Asked, Connection, Message, Told, inside, whole, word
+from evaluations.providers.interface import INSTRUCTS, Asked, Connection, Message, Told, inside, whole, word
 
 BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
 # The names that the other two know, as this one calls them; every other parameter goes into its config as it is.
@@ -33,10 +33,10 @@ def ask(connection: Connection, messages: Sequence[Message], seed: int | None) -
     turns = [
         {"role": "model" if m["role"] == "assistant" else "user", "parts": [{"text": m["content"]}]}
         for m in messages
-        if m["role"] != "system"
+        if m["role"] not in INSTRUCTS
     ]
     body: dict[str, Any] = {"contents": turns, "generationConfig": config}
-    system = "\n\n".join(m["content"] for m in messages if m["role"] == "system")
+    system = "\n\n".join(m["content"] for m in messages if m["role"] in INSTRUCTS)
     if system:
         body["systemInstruction"] = {"parts": [{"text": system}]}
     model = quote(connection.model.removeprefix("models/"), safe="")

@@ -37,8 +37,18 @@ class Failure(StrEnum):
     URL_NOT_ALLOWED = "url_not_allowed"
 
 
+# For these nobody is charged. What else failed stays counted at the most that it can have cost.
+FREE = frozenset(
+    {Failure.RATE_LIMITED, Failure.SERVER_ERROR, Failure.UNREACHABLE, Failure.BAD_KEY, Failure.BAD_REQUEST,
+     Failure.URL_NOT_ALLOWED}
+)  # fmt: skip
+
+# OpenAI's newer name stands for the same: to whoever has one name only, both are instructions.
+INSTRUCTS = frozenset({"system", "developer"})
+
+
 class Message(TypedDict):
-    """One turn: `role` is system, user or assistant."""
+    """One turn: `role` is system, developer, user or assistant; of a tool only where servers may take it."""
 
     role: str
     content: str

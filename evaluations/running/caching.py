@@ -14,7 +14,7 @@ from evaluations.providers import Completion, Connection, Message
 from promptforge.lib.json import canonical_json
 
 # Another way of asking or reading is another answer. Raise it with every change of an adapter.
-ADAPTER_VERSION = 1
+ADAPTER_VERSION = 2
 # What is older is not compared with what is asked now: the model may have changed meanwhile.
 KEPT = timedelta(hours=24)
 _KEEP = """

@@ -37,6 +37,7 @@ class Engine:
         self.trying: dict[Future[Outcome], TrialCall] = {}
         self._facts: dict[int, Facts] = {}
         self._of_cell: dict[int, Facts] = {}
+        self._began: dict[int, float] = {}
         self._first: dict[tuple[int, str | None], float] = {}
 
     def work(self, longest: float = TURN) -> bool:
@@ -65,7 +66,8 @@ class Engine:
         if is_fenced():
             return False
         moved = self._begin_trials(pool)
-        for run_id in self._open_runs():
+        # A run that could fill all threads leaves what comes free to who has fewer calls on their way or waited longer.
+        for run_id in sorted(self._open_runs(), key=lambda each: (self._flying_of(each), self._began.get(each, 0.0))):
             with contained(f"run {run_id}", partial(_pause_faulty, run_id)):
                 moved |= self._step(run_id, pool)
         return moved
@@ -75,9 +77,10 @@ class Engine:
         facts = self._facts_of(run_id)
         stepped = bool(score_waiting(facts))
         # While calls are on their way the look is not over: there is nothing to ask the database.
-        stepped |= not self._flies(run_id) and advance(facts)
+        stepped |= not self._flying_of(run_id) and advance(facts)
         taken = take(facts, THREADS - self._under_way)
         for call in taken.calls:
+            self._began[run_id] = time.monotonic()
             self._of_cell[call.cell_id] = facts
             self._first.setdefault((call.cell_id, call.judging), time.monotonic())
             self.flying[pool.submit(perform, call)] = call
@@ -86,7 +89,7 @@ class Engine:
                 serve(facts, call, completion)
         if taken.pause:
             pause_run(run_id, taken.pause)
-        gave_up = bool(taken.spent) and not self._flies(run_id) and give_up(run_id, taken.spent)
+        gave_up = bool(taken.spent) and not self._flying_of(run_id) and give_up(run_id, taken.spent)
         return stepped or gave_up or bool(taken.calls or taken.served)
 
     @property
@@ -138,8 +141,8 @@ class Engine:
             self._facts[run_id] = Facts(read_run(run_id))
         return self._facts[run_id]
 
-    def _flies(self, run_id: int) -> bool:
-        return any(self._of_cell[call.cell_id].run_id == run_id for call in self.flying.values())
+    def _flying_of(self, run_id: int) -> int:
+        return sum(self._of_cell[call.cell_id].run_id == run_id for call in self.flying.values())
 
 
 def _pause_faulty(run_id: int, fault: str) -> None:

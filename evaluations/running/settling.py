@@ -14,7 +14,7 @@ from evaluations.actions.runs import pause_run
 from evaluations.asked_of import entries, entry
 from evaluations.judging import Judged, read_reply
 from evaluations.models import Arm, Cell
-from evaluations.providers import Completion, Failure
+from evaluations.providers import FREE, Completion, Failure
 from evaluations.providers.retrying import wait_before_retry
 from evaluations.running import caching
 from evaluations.running.calls import Call, Outcome, cost_of
@@ -25,11 +25,6 @@ from evaluations.running.taking import next_judging
 from evaluations.scoring import Answer
 from promptforge.lib.json import canonical_json
 
-# For these nobody is charged. What else failed stays counted at the most that it can have cost.
-FREE = frozenset(
-    {Failure.RATE_LIMITED, Failure.SERVER_ERROR, Failure.UNREACHABLE, Failure.BAD_KEY, Failure.BAD_REQUEST,
-     Failure.URL_NOT_ALLOWED}
-)  # fmt: skip
 LONGEST_DETAIL = 500
 
 

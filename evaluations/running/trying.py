@@ -14,10 +14,10 @@ from evaluations import rates, spending
 from evaluations.connecting import key_of, pricing
 from evaluations.models import TrialAnswer
 from evaluations.prices import most
-from evaluations.providers import CallFailed, Connection, Failure, Kind, Message
+from evaluations.providers import FREE, CallFailed, Connection, Failure, Kind, Message
 from evaluations.running.calls import SECONDS, Line, Outcome, cost_of
 from evaluations.running.containing import LOGGED, contained
-from evaluations.running.settling import FREE, LONGEST_DETAIL
+from evaluations.running.settling import LONGEST_DETAIL
 from evaluations.running.taking import free_room
 from evaluations.spending import Reservation
 

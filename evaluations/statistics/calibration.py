@@ -10,6 +10,8 @@ from evaluations.statistics.verdicts import Interval
 
 # Until a judge has been held against so many labels, what it says advises and blocks nothing.
 LEAST_LABELS = 30
+# Above chance: a judge that says the same of everything has a kappa of 0, but for what rounding makes of it.
+_NOTHING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,10 @@ def calibrate(labels: Sequence[tuple[bool, bool]]) -> Calibration:
     good = share(table[True, True], table[True, True] + table[True, False])
     bad = share(table[False, False], table[False, False] + table[False, True])
     kappa, interval = cohen_kappa(labels)
-    enough = len(labels) >= LEAST_LABELS and bool(good.of and bad.of)
-    return Calibration(len(labels), good, bad, kappa, interval, enough, _sentence(len(labels), good, bad))
+    agrees = interval is not None and interval[0] > _NOTHING
+    enough = len(labels) >= LEAST_LABELS and bool(good.of and bad.of) and agrees
+    sentence = _sentence(len(labels), good, bad, agrees=agrees) + _kappa(kappa, interval)
+    return Calibration(len(labels), good, bad, kappa, interval, enough, sentence)
 
 
 def share(hits: int, of: int) -> Share:
@@ -83,7 +87,7 @@ def flip_rate(judgings: Sequence[Sequence[bool]]) -> Share:
     return share(sum(len(set(verdicts)) > 1 for verdicts in judged), len(judged))
 
 
-def _sentence(labels: int, good: Share, bad: Share) -> str:
+def _sentence(labels: int, good: Share, bad: Share, *, agrees: bool) -> str:
     if labels < LEAST_LABELS:
         missing = LEAST_LABELS - labels
         more = "one more answer" if missing == 1 else f"{missing} more answers"
@@ -91,7 +95,18 @@ def _sentence(labels: int, good: Share, bad: Share) -> str:
     if not good.of or not bad.of:
         lacking = "passed" if not good.of else "failed"
         return f"The judge only advises: people {lacking} none of the {labels} answers. Label some that {lacking}."
-    return (
+    told = (
         f"The judge passes {good.hits} of the {good.of} answers that people passed, "
         f"and fails {bad.hits} of the {bad.of} that they failed."
     )
+    if agrees:
+        return told
+    return (
+        f"The judge only advises: its agreement with people may be chance. {told} Ask more plainly, or another judge."
+    )
+
+
+def _kappa(kappa: float | None, interval: Interval | None) -> str:
+    if kappa is None or interval is None:
+        return ""
+    return f" Cohen's kappa is {kappa:.2f}, between {interval[0]:.2f} and {interval[1]:.2f} (95 %)."

@@ -94,6 +94,9 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("api_key", {"api_key": ""}, "without blanks"),
     ("parameters", {"parameters": {"model": "other"}}, "set by each call"),
     ("parameters", {"parameters": {"stream": True}}, "set by each call"),
+    ("parameters", {"parameters": {"candidateCount": 8}}, "set by each call"),
+    ("parameters", {"parameters": {"candidate_count": 8}}, "set by each call"),
+    ("parameters", {"parameters": {"max_tokens": 9, "max_completion_tokens": 9}}, "mean the same"),
     ("parameters", {"parameters": {"max_tokens": 0}}, "whole number"),
     ("parameters", {"parameters": {"max_tokens": "9"}}, "whole number"),
     ("parameters", {"parameters": {"note": "x" * 5000}}, "at most 4,096"),
@@ -221,6 +224,33 @@ def test_a_test_counts_like_any_call(team: Team, made: ModelConnection, provider
         check_connection(by=team.farah, connection=made)
     assert used_up.value.code == "budget_used_up"
     assert len(provider.calls()) == 2
+
+
+@pytest.mark.parametrize("own", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize("kind", ["openai", "anthropic", "gemini"])
+def test_a_test_asks_for_little_by_one_name(
+    team: Team, made: ModelConnection, provider: Provider, kind: str, own: str
+) -> None:
+    ModelConnection.objects.filter(pk=made.pk).update(kind=kind, base_url=provider.url(kind))
+    made.refresh_from_db()
+    for named, asked in ((50_000, 64), (5, 5)):
+        change_connection(by=team.farah, connection=made, fields={"parameters": {own: named}})
+        made.refresh_from_db()
+        check_connection(by=team.farah, connection=made)
+        body = provider.calls()[-1]["body"]
+        config = body.get("generationConfig", body)
+        name = {"openai": own, "anthropic": "max_tokens", "gemini": "maxOutputTokens"}[kind]
+        assert {name: asked} == {each: value for each, value in config.items() if each.lower().startswith("max")}
+
+
+@pytest.mark.parametrize(("fault", "is_paid"), [("wrong_model", True), ("html", True), ("server_error", False)])
+def test_a_test_that_failed_is_free_only_where_nobody_is_charged(
+    team: Team, made: ModelConnection, provider: Provider, fault: str, is_paid: bool
+) -> None:
+    provider.behave(fault=fault)
+    tested = check_connection(by=team.farah, connection=made)
+    assert tested.failed is not None
+    assert (DaySpending.objects.get(project=team.project).usd > 0) is is_paid
 
 
 def test_a_budget_is_set_and_lifted(team: Team) -> None:

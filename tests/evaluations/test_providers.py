@@ -58,6 +58,13 @@ def test_each_format_carries_the_same_call(provider: Provider, kind: str) -> Non
     assert KEY not in call["path"]
 
 
+@pytest.mark.parametrize(("kind", "role"), [("openai", "developer"), ("anthropic", "system"), ("gemini", "system")])
+def test_a_developer_instructs_where_only_a_system_does(provider: Provider, kind: str, role: str) -> None:
+    complete(connect(provider, kind), [{"role": "developer", "content": "Answer in one word."}, *ASKED[1:]])
+    (call,) = provider.calls()
+    assert call["messages"] == [{"role": role, "content": "Answer in one word."}, *ASKED[1:]]
+
+
 def test_what_openai_calls_the_limit_depends_on_whose_server_it_is() -> None:
     from evaluations.providers.openai_chat import ask
 

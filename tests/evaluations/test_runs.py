@@ -12,13 +12,14 @@ import pytest
 from django.db import transaction
 
 from evaluations.actions.runs import cancel_run, label_answer, resume_run
-from evaluations.calibrating import calibration
+from evaluations.calibrating import calibration, judged_criterion
 from evaluations.models import Budget, CachedCall, Cell, EvaluationRun, ModelConnection
-from evaluations.running import calls
+from evaluations.running import calls, engine
 from evaluations.running.engine import work
+from evaluations.statistics.calibration import Calibration
 from events.models import Event, RestoreFence
 from promptforge.lib.errors import DomainError
-from tests.evaluations.rows import add_case
+from tests.evaluations.rows import add_case, new_set, revise
 from tests.evaluations.running import HELLO, Bench, finished, make_bench, make_due, states
 from tests.evaluations.stub_provider import Provider
 from tests.personas import Team
@@ -131,6 +132,23 @@ def test_a_repeated_run_is_answered_from_the_cache_and_cannot_fish_for_luck(make
     assert other.calls > 0
 
 
+def test_a_run_that_could_fill_all_threads_leaves_some_to_the_next(
+    make: Make, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "THREADS", 2)
+    bench = make()
+    other = ModelConnection.objects.get(pk=bench.connection.pk)
+    other.pk, other.name, other.model, other.key = None, "other", "stub-2", None
+    other.save(force_insert=True)
+    runs = [bench.start(**ONE_LOOK), bench.start(**ONE_LOOK, connection=other)]
+    work(100)
+    asked = [call["model"] for call in provider.calls()]
+    assert asked.count("stub-1") == asked.count("stub-2") == 30
+    assert asked.index("stub-2") < 10
+    assert set(asked[-10:]) == {"stub-1", "stub-2"}
+    assert {EvaluationRun.objects.get(pk=run.pk).outcome for run in runs} == {"PASS"}
+
+
 def test_what_cannot_be_rendered_is_refused_before_anything_is_paid(make: Make, provider: Provider) -> None:
     bench = make()
     with_own_name(bench, "", customer_name="Zoe")
@@ -144,6 +162,18 @@ def test_what_cannot_be_rendered_is_refused_before_anything_is_paid(make: Make, 
     assert "customer_name" in refused.value.detail
     assert [fault.pointer for fault in refused.value.faults] == ["/cases/empty"] * 2
     assert (EvaluationRun.objects.count(), provider.calls()) == (0, [])
+
+
+@pytest.mark.parametrize("kind", ["anthropic", "gemini"])
+def test_what_a_tool_said_is_refused_where_it_would_be_another_prompt(make: Make, team: Team, kind: str) -> None:
+    bench = make(kind=kind)
+    chat = team.prompt("chat", content=[{"role": "user", "content": "Hi"}, {"role": "tool", "content": "42"}])
+    owner = new_set(team, chat, name="chats")
+    revise(team, owner, criteria=json.dumps(HELLO))
+    with pytest.raises(DomainError, match="case 1, holds a message of the role tool") as refused:
+        bench.start(candidate=team.version(chat, 1), owner=owner, **ABSOLUTE)
+    assert [fault.pointer for fault in refused.value.faults] == ["/connection"]
+    assert not EvaluationRun.objects.exists()
 
 
 @pytest.mark.parametrize("person", ["ben", "noor"])
@@ -310,34 +340,84 @@ def test_a_restored_past_spends_nothing(make: Make, provider: Provider) -> None:
 
 
 # --- Judges ----------------------------------------------------------------------------------------------------------
-def test_a_judge_advises_until_people_have_labelled_thirty_answers(make: Make, team: Team, provider: Provider) -> None:
-    bench = make(criteria=RUBRIC)
-    provider.behave(texts={"Does the answer fulfil": "It does not greet.\nGRADE: FAIL", "Text": "Hello Ada!"})
+# Of two answers the judge takes one: whoever labels as it does agrees with it.
+ANSWERS = {"Text": ["Hello Ada!", "Hello you!"]}
+JUDGE = {
+    "Does the answer fulfil && Hello you!": "It greets.\nGRADE: PASS",
+    "Does the answer fulfil": "It does not greet.\nGRADE: FAIL",
+}
+
+
+def advises(run: EvaluationRun) -> list[str]:
+    found: list[str] = json.loads(run.plan)["advisory"]
+    return found
+
+
+def labelled(bench: Bench, says: Callable[[int, bool], bool]) -> EvaluationRun:
+    """A run with thirty answers that were judged, each labelled with `says` of its place and the judge's word."""
+    bench.provider.behave(texts=JUDGE | ANSWERS)
     run = finished(bench.start(**ONE_LOOK))
-    assert run.outcome == "PASS", "what a judge says counts for nothing before it is calibrated"
-    assert json.loads(run.plan)["advisory"] == ["greets"]
-    verdict = run.verdict_object or {}
-    assert verdict["judge_flips"]["of"] == 20
-    assert verdict["judge_flips"]["hits"] == 0
-    cells = list(Cell.objects.filter(run=run, state="done").order_by("position")[:30])
-    lines = [line for line in json.loads(cells[0].scores) if line["criterion"] == "greets"]
-    assert (lines[0]["passed"], lines[0]["weight"]) == (False, 0)
-    for number, cell in enumerate(cells):
-        label_answer(by=team.ada, cell=cell, criterion="greets", passed=number == 0)
-    assert calibration(team.project.pk, run.judge_settings, "greets").enough
-    counted = bench.start(**ONE_LOOK, seed=9)
-    assert json.loads(counted.plan)["advisory"] == []
-    finished(counted)
-    assert Cell.objects.filter(run=counted, state="done", passed=True).count() == 0
+    for number, cell in enumerate(Cell.objects.filter(run=run, state="done").order_by("position")[:30]):
+        [line] = [line for line in json.loads(cell.scores) if line["criterion"] == "greets"]
+        assert line["weight"] == 0
+        label_answer(by=bench.team.ada, cell=cell, criterion="greets", passed=says(number, line["passed"]))
+    return run
 
 
-def test_a_judge_that_gives_no_grade_leaves_unscored(make: Make, team: Team, provider: Provider) -> None:
+def calibrated(run: EvaluationRun) -> Calibration:
+    criterion = judged_criterion(Cell.objects.filter(run=run)[0], "greets")
+    assert criterion is not None
+    return calibration(run.project_id, run.judge_settings, criterion)
+
+
+def test_a_judge_advises_until_people_have_labelled_thirty_answers(make: Make) -> None:
     bench = make(criteria=RUBRIC)
-    provider.behave(texts={"Does the answer fulfil": "GRADE: PASS", "Text": "Hello Ada!"})
-    first = finished(bench.start(**ONE_LOOK))
-    for number, cell in enumerate(Cell.objects.filter(run=first, state="done").order_by("position")[:30]):
-        label_answer(by=team.ada, cell=cell, criterion="greets", passed=number > 0)
-    provider.behave(texts={"Does the answer fulfil": "10/10!!!", "Text": "Hello Ada!"})
+    run = labelled(bench, lambda _, judged: judged)
+    assert run.outcome == "PASS", "what a judge says counts for nothing before it is calibrated"
+    assert advises(run) == ["greets"]
+    verdict = run.verdict_object or {}
+    assert (verdict["judge_flips"]["of"], verdict["judge_flips"]["hits"]) == (20, 0)
+    assert calibrated(run).enough
+    counted = bench.start(**ONE_LOOK, seed=9)
+    assert advises(counted) == []
+    finished(counted)
+    for output, passed in Cell.objects.filter(run=counted, state="done").values_list("output", "passed"):
+        assert passed is ("you" in output)
+
+
+def test_a_judge_that_does_not_agree_with_people_never_counts(make: Make) -> None:
+    bench = make(criteria=RUBRIC)
+    run = labelled(bench, lambda number, judged: judged is (number % 2 > 0))
+    assert calibrated(run).labels == 30
+    assert "may be chance" in calibrated(run).sentence
+    assert advises(bench.start(**ONE_LOOK, seed=9)) == ["greets"]
+
+
+def test_a_rubric_that_is_rewritten_under_its_name_is_calibrated_anew(make: Make, team: Team) -> None:
+    bench = make(criteria=RUBRIC)
+    labelled(bench, lambda _, judged: judged)
+    other = [*HELLO, RUBRIC[1] | {"value": "The answer is a text"}]
+    revise(team, bench.owner, criteria=json.dumps(other))
+    run = bench.start(**ONE_LOOK)
+    assert advises(run) == ["greets"]
+    assert calibrated(run).labels == 0
+    # The same question counts in another set too, however much it weighs there.
+    again = new_set(team, bench.prompt, name="other")
+    revise(team, again, criteria=json.dumps([*HELLO, RUBRIC[1] | {"weight": 3}]))
+    assert advises(bench.start(**ONE_LOOK, owner=again)) == []
+    # One name may stand for both questions: then what is not calibrated decides.
+    revise(team, again, criteria=json.dumps(HELLO))
+    for key, criterion in (("as ever", RUBRIC[1]), ("rewritten", other[1])):
+        with transaction.atomic():
+            number = revise(team, again, criteria=json.dumps(HELLO)).number
+            add_case(again, number, key=key, criteria=json.dumps([criterion]))
+    assert advises(bench.start(**ONE_LOOK, owner=again)) == ["greets"]
+
+
+def test_a_judge_that_gives_no_grade_leaves_unscored(make: Make, provider: Provider) -> None:
+    bench = make(criteria=RUBRIC)
+    labelled(bench, lambda _, judged: judged)
+    provider.behave(texts={"Does the answer fulfil": "10/10!!!"} | ANSWERS)
     run = finished(bench.start(**ONE_LOOK, seed=9))
     assert run.outcome == "INCONCLUSIVE"
     assert set(Cell.objects.filter(run=run).values_list("state", "error", "passed")) == {("unscored", "judge", None)}

@@ -153,6 +153,19 @@ def test_who_may_and_what_is_refused_before_anything_is_asked(bench: Bench, prov
     assert provider.calls() == []
 
 
+@pytest.mark.parametrize("kind", ["anthropic", "gemini"])
+def test_what_a_tool_said_is_not_passed_off_as_something_else(bench: Bench, provider: Provider, kind: str) -> None:
+    draft = drafted(bench)
+    content = [{"role": "user", "content": "Hi {{customer_name}}"}, {"role": "tool", "content": "42"}]
+    theirs = ModelConnection.objects.create(
+        project=bench.team.project, name=kind, kind=kind, model="m", base_url=provider.url(kind)
+    )
+    with pytest.raises(DomainError, match="The draft holds a message of the role tool") as refused:
+        attempt(bench, draft, content=content, connection=theirs)
+    assert [fault.pointer for fault in refused.value.faults] == ["/connection"]
+    attempt(bench, draft, content=content)  # an OpenAI-compatible server says itself what it takes
+
+
 def test_a_try_is_seen_by_its_person_alone_and_goes_with_the_draft(bench: Bench) -> None:
     team, draft = bench.team, drafted(bench)
     attempt(bench, draft)

@@ -196,6 +196,19 @@ def test_a_judge_advises_until_it_is_calibrated(labels: list[tuple[bool, bool]])
     assert "only advises" in told.sentence
 
 
+@pytest.mark.parametrize("labels", [_labels(10, 10, 10, 10), _labels(0, 20, 20, 0), _labels(18, 7, 9, 6)])
+def test_a_judge_advises_while_its_agreement_may_be_chance(labels: list[tuple[bool, bool]]) -> None:
+    told = calibrate(labels)
+    assert not told.enough
+    assert "may be chance" in told.sentence
+
+
+def test_a_judge_that_says_the_same_of_everything_advises_however_many_labels_there_are() -> None:
+    for number in range(30, 400):
+        assert not calibrate(_labels(number - 7, 0, 7, 0)).enough
+        assert not calibrate(_labels(0, 7, 0, number - 7)).enough
+
+
 def test_kappa_is_nothing_where_nothing_varies() -> None:
     assert cohen_kappa(_labels(40, 0, 0, 0)) == (None, None)
 
