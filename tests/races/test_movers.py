@@ -174,12 +174,12 @@ def test_a_rollback_beside_an_import_that_is_held_open(team: Team, seconds: floa
     print(f"{where}: {len(times)} moves beside an open import: p50 {p50 * 1000:.1f} ms, p99 {p99 * 1000:.1f} ms")
     print(f"alone, right after: p99 {p99_alone * 1000:.1f} ms")
     assert slowest < seconds / 2, "a rollback waited for the import"
-    assert p50 <= max(0.015, 1.5 * statistics.median(alone))
+    assert p50 <= max(0.025, 1.5 * statistics.median(alone))
     if seconds > 1:
         # Other tests run beside this one and come and go; the import stays, so a wait for it would be in every third.
         third = len(times) // 3
         calmest = min(statistics.quantiles(times[at : at + third], n=100)[98] for at in (0, third, 2 * third))
-        assert calmest <= max(0.015, 1.5 * p99_alone)
+        assert calmest <= max(0.025, 1.5 * p99_alone)
     assert revisions(prompt) == list(range(1, len(times) + len(alone) + 3))
 
     after = Release.objects.filter(prompt=other).count()
