@@ -33,6 +33,8 @@ MOST_WAITING = 64
 _PATIENT, _BUSY = sys.getswitchinterval(), 0.0005
 # Whoever watches must see an overload, so they do not wait behind it.
 WITHOUT_TURN = ("/livez", "/readyz", "/metrics")
+# Everything else is refused before its body is read when the queue is full: reading takes turns of a busy loop.
+NOT_SHED_UNREAD = {*WITHOUT_TURN, *settings.SIGN_IN_PATHS, "/api/v1/releases", "/api/v1/observations"}
 # No call takes more than 8 MiB; the rest is for the form around it. Seconds: a slow sender holds nobody else up.
 LARGEST_BODY = 9 * 1024 * 1024
 SLOWEST_BODY = 30.0
@@ -59,6 +61,9 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         return
     if await lane.serve(scope, send):
         return
+    if _turns.is_full and scope["path"] not in NOT_SHED_UNREAD:
+        await _shed(scope, send)
+        return
     try:
         body = await _body(scope, receive)
     except DomainError as refusal:
@@ -80,9 +85,7 @@ async def _in_turn(scope: Any, body: bytes, receive: Any, send: Any) -> None:
     if _turns.are_taken and not _reserved.are_taken and _must_get_through(scope, body):
         turns = _reserved
     if turns.is_full:
-        metrics.SHED.inc()
-        sentence = "Too many requests at once. Nothing was written; wait a second and send it again."
-        await _refuse(scope, send, DomainError("unavailable", sentence))
+        await _shed(scope, send)
         return
     async with turns.one():
         _in_django += 1
@@ -94,6 +97,12 @@ async def _in_turn(scope: Any, body: bytes, receive: Any, send: Any) -> None:
             _in_django -= 1
             sys.setswitchinterval(_BUSY if _in_django else _PATIENT)
             metrics.IN_FLIGHT.set(_in_django)
+
+
+async def _shed(scope: Any, send: Any) -> None:
+    metrics.SHED.inc()
+    sentence = "Too many requests at once. Nothing was written; wait a second and send it again."
+    await _refuse(scope, send, DomainError("unavailable", sentence))
 
 
 def _must_get_through(scope: Any, body: bytes) -> bool:

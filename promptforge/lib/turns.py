@@ -10,13 +10,15 @@ from promptforge.lib import metrics
 class Turns:
     """`quick` at once. Whoever takes longer than `slow` seconds lets another in, up to `at_once` in all.
 
-    `most_waiting` says how many may wait for theirs, in order; `is_full` that one more may not.
+    `most_waiting` says how many may wait for theirs, in order; `is_full` that one more may not. From then on until
+    half of them are through only one computes: those who wait will wait for seconds anyway, and whoever is refused, or
+    needs no turn, is answered the sooner.
     """
 
     def __init__(self, *, quick: int, at_once: int, slow: float, most_waiting: int) -> None:
-        self.waiting = self._long_ones = 0
+        self.waiting = self._long_ones = self._kept_back = 0
         self._free = asyncio.Semaphore(quick)
-        self._more, self._slow, self._most_waiting = at_once - quick, slow, most_waiting
+        self._quick, self._more, self._slow, self._most_waiting = quick, at_once - quick, slow, most_waiting
 
     @property
     def are_taken(self) -> bool:
@@ -35,6 +37,10 @@ class Turns:
                 await self._free.acquire()
         finally:
             self.waiting -= 1
+            if self.waiting < self._most_waiting // 2:
+                while self._kept_back:
+                    self._kept_back -= 1
+                    self._free.release()
         took_long = False
 
         def let_another_in() -> None:
@@ -53,4 +59,7 @@ class Turns:
                 self._long_ones -= 1
             # While more are slow than may let others in, each that ends makes room, as a quick one does.
             if not took_long or self._long_ones >= self._more:
-                self._free.release()
+                if self.is_full and self._kept_back < self._quick - 1:
+                    self._kept_back += 1
+                else:
+                    self._free.release()

@@ -30,10 +30,10 @@ def in_a_loop(scene: Callable[[], Awaitable[None]]) -> None:
 
 def test_two_compute_and_the_others_wait_in_order() -> None:
     async def scene() -> None:
-        turns = Turns(quick=2, at_once=8, slow=60, most_waiting=3)
+        turns = Turns(quick=2, at_once=8, slow=60, most_waiting=4)
         ends, begun, tasks = held(turns, 5)
         await asyncio.sleep(0)
-        assert (begun, turns.waiting, turns.is_full) == ([0, 1], 3, True)
+        assert (begun, turns.waiting, turns.is_full) == ([0, 1], 3, False)
         ends[1].set()
         await tasks[1]
         await asyncio.sleep(0)
@@ -42,6 +42,24 @@ def test_two_compute_and_the_others_wait_in_order() -> None:
             each.set()
         await asyncio.gather(*tasks)
         assert (begun, turns.are_taken) == ([0, 1, 2, 3, 4], False)
+
+    in_a_loop(scene)
+
+
+def test_once_the_queue_is_full_one_computes_until_half_of_it_is_through() -> None:
+    async def scene() -> None:
+        turns = Turns(quick=2, at_once=8, slow=60, most_waiting=4)
+        ends, begun, tasks = held(turns, 6)
+        await asyncio.sleep(0)
+        assert (len(begun), turns.is_full) == (2, True)
+        after = []
+        for number in range(6):
+            ends[number].set()
+            await tasks[number]
+            await asyncio.sleep(0)
+            after.append(len(begun) - number - 1)
+        assert after == [1, 1, 1, 2, 1, 0]
+        assert not turns.are_taken
 
     in_a_loop(scene)
 

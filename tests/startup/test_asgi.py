@@ -43,6 +43,13 @@ async def main():
     turns = [asgi._must_get_through({"method": "POST", "path": path}, b"") for path in asgi.settings.SIGN_IN_PATHS]
     print("turns", turns, asgi._must_get_through({"method": "POST", "path": "/accounts/password/"}, b""))
 
+    asgi._turns = asgi.Turns(quick=0, at_once=0, slow=60, most_waiting=0)
+    print("full, unread", await ask("/api/v1/versions", [], length=100))
+    print("full, a report", await ask("/api/v1/observations", [part(100, False)], length=100))
+    print("full, a release", await ask("/api/v1/releases", [part(100, False)], length=100))
+    rollback = {"type": "http.request", "body": b'{"kind": "rollback"}', "more_body": False}
+    print("full, a rollback", await ask("/api/v1/releases", [rollback], length=20))
+
 asyncio.run(main())
 """
 
@@ -51,7 +58,7 @@ def test_bodies_are_bounded_and_slow_ones_hold_nobody_up() -> None:
     done = subprocess.run(
         [sys.executable, "-c", ASK], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
-    too_large, too_slow = (413, "body_too_large"), (408, "body_too_slow")
+    too_large, too_slow, full = (413, "body_too_large"), (408, "body_too_slow"), (503, "unavailable")
     assert done.stdout.splitlines() == [
         f"announced {too_large}",
         f"sent {too_large}",
@@ -59,4 +66,8 @@ def test_bodies_are_bounded_and_slow_ones_hold_nobody_up() -> None:
         "page 200",
         f"slow {[too_slow]}",
         f"turns {[True] * 3} False",
+        f"full, unread {full}",
+        f"full, a report {full}",
+        f"full, a release {full}",
+        "full, a rollback (401, 'not_authenticated')",
     ], done.stderr
