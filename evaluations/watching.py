@@ -44,7 +44,8 @@ _LIVE = """
         AND coalesce(u.prompt_id, h.prompt_id) = h.prompt_id AND coalesce(s.prompt_id, h.prompt_id) = h.prompt_id
     JOIN prompts_prompt p ON p.id = h.prompt_id AND p.archived_at IS NULL
     WHERE u.removed_at IS NULL AND NOT EXISTS (SELECT FROM evaluations_driftwatch w
-        WHERE w.rule_id = u.id AND w.prompt_id = h.prompt_id AND (w.version_id = h.version_id OR NOT w.enabled))
+        WHERE w.rule_id = u.id AND w.prompt_id = h.prompt_id AND (NOT w.enabled
+            OR w.version_id = h.version_id AND (w.reference_id IS NOT NULL OR w.why_not <> '')))
     ORDER BY u.id, h.prompt_id LIMIT %s"""
 _DUE = """
     SELECT w.id FROM evaluations_driftwatch w JOIN evaluations_evaluationrule u ON u.id = w.rule_id

@@ -26,6 +26,7 @@ from promptforge.model_setup import ModelSetup
 
 HOST = "127.0.0.1"
 SLOW_START = 30.0  # seconds after which the silence of the web server is worth a sentence
+YIELDING = 5  # niceness of what nobody waits for: on a busy machine a fetch comes before a sweep
 DOES = "Start PromptForge on this machine: database, web server, worker and schedule, until Ctrl-C."
 
 
@@ -159,8 +160,8 @@ def _services(port: int) -> list[Service]:
     beat = [*celery, "beat", "--loglevel", "WARNING", "--schedule", str(var_directory() / "beat" / "schedule")]
     return [
         Service("web server", [*web, "promptforge.asgi:application"], _log("web"), grace=12),
-        Service("worker", worker, _log("worker"), grace=20),
-        Service("schedule", beat, _log("beat"), grace=5),
+        Service("worker", worker, _log("worker"), grace=20, niceness=YIELDING),
+        Service("schedule", beat, _log("beat"), grace=5, niceness=YIELDING),
     ]
 
 

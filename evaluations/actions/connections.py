@@ -183,6 +183,8 @@ def _parameters(given: Mapping[str, Any]) -> str:
     for name in given:
         if name in _OURS:
             raise wrong("parameters", f"{name} is set by each call. Leave it out.")
+        if name in ("max_output_tokens", "maxOutputTokens"):
+            raise wrong("parameters", f"Write max_tokens for {name}: each provider is told it by its own name.")
     limits = ("max_tokens", "max_completion_tokens")
     if all(name in given for name in limits):
         raise wrong("parameters", "max_tokens and max_completion_tokens mean the same. Leave one of them out.")

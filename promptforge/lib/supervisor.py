@@ -23,12 +23,16 @@ LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 @dataclass(frozen=True)
 class Service:
-    """One process to keep alive; `grace` is how many seconds it may take to end by itself."""
+    """One process to keep alive.
+
+    `grace` is how many seconds it may take to end by itself, `niceness` how much it lets others go before it.
+    """
 
     name: str
     command: Sequence[str]
     log: Path
     grace: float = 10.0
+    niceness: int = 0
 
 
 @dataclass
@@ -89,7 +93,9 @@ class Supervisor:
 
     def _start(self, one: Running) -> None:
         with one.service.log.open("ab") as log:
-            one.process = spawn(one.service.command, self.environment, output=log.fileno())
+            one.process = spawn(
+                one.service.command, self.environment, output=log.fileno(), niceness=one.service.niceness
+            )
         one.started_at = time.monotonic()
 
     def _note_death(self, one: Running, process: "subprocess.Popen[bytes]", now: float) -> None:
@@ -104,7 +110,12 @@ class Supervisor:
 
 
 def spawn(
-    command: Sequence[str], environment: Mapping[str, str], *, output: int, errors: int = subprocess.STDOUT
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    output: int,
+    errors: int = subprocess.STDOUT,
+    niceness: int = 0,
 ) -> "subprocess.Popen[bytes]":
     """Start a marked process in a session of its own that is told to end when this process is killed.
 
@@ -112,7 +123,8 @@ def spawn(
     """
     parent = os.getpid()
 
-    def die_with_parent() -> None:
+    def before_it_begins() -> None:
+        os.nice(niceness)
         if LIBC is not None:
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
             if os.getppid() != parent:  # killed in between
@@ -120,7 +132,7 @@ def spawn(
 
     return subprocess.Popen(  # noqa: S603 - our own programs
         list(command), env=dict(environment), stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
-        start_new_session=True, preexec_fn=die_with_parent,  # noqa: PLW1509 - one thread only
+        start_new_session=True, preexec_fn=before_it_begins,  # noqa: PLW1509 - one thread only
     )  # fmt: skip
 
 

@@ -172,16 +172,21 @@ async function change(act) {
 async function ask(button) {
   clearTimeout(timer);
   const before = document.getElementById("seen").value;
+  const place = document.getElementById("try");
+  const inHand = place.contains(document.activeElement) ? document.activeElement : null;
+  place.inert = true; // nobody writes there meanwhile: what answers takes its place
   const answer = await send(button.value, button.formAction);
-  if (!answer) return;
+  if (!answer) {
+    place.inert = false;
+    return inHand?.focus();
+  }
   const fresh = document.adoptNode(answer.page.getElementById("try"));
   // What was refused may be the asking alone: then the draft is kept, and the page knows of it by another moment.
   const isKept = answer.page.getElementById("seen").value !== before;
   refresh({ page: answer.page, isRefused: answer.isRefused && !isKept });
-  const hadFocus = document.getElementById("try").contains(document.activeElement);
   document.getElementById("try").replaceWith(fresh);
   window.htmx.process(fresh);
-  if (hadFocus) document.getElementById("try-button").focus();
+  if (inHand) document.getElementById("try-button").focus();
   say(answer.isRefused ? answer.page.getElementById("refusal").textContent : "The model is asked.");
 }
 

@@ -97,6 +97,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("parameters", {"parameters": {"candidateCount": 8}}, "set by each call"),
     ("parameters", {"parameters": {"candidate_count": 8}}, "set by each call"),
     ("parameters", {"parameters": {"max_tokens": 9, "max_completion_tokens": 9}}, "mean the same"),
+    ("parameters", {"parameters": {"maxOutputTokens": 9}}, "Write max_tokens for maxOutputTokens"),
     ("parameters", {"parameters": {"max_tokens": 0}}, "whole number"),
     ("parameters", {"parameters": {"max_tokens": "9"}}, "whole number"),
     ("parameters", {"parameters": {"note": "x" * 5000}}, "at most 4,096"),

@@ -105,6 +105,20 @@ def test_a_model_that_changes_silently_is_alarmed_in_two_runs_and_in_words(
     assert watched.watch.state == "drifted"
 
 
+def test_a_watch_whose_worker_died_before_it_took_a_reference_takes_one(team: Team, provider: Provider) -> None:
+    provider.behave(**GREETS)
+    bench = make_bench(team, provider, cases=4)
+    version = team.version(bench.prompt, 1)
+    forge_release(bench.prompt, team.stable, version, team.cleo)
+    rule = add_rule(by=team.cleo, channel=team.stable, evaluation_set=bench.owner, connection=bench.connection)
+    DriftWatch.objects.create(rule=rule, prompt=bench.prompt, version=version)
+    sweep()
+    reference = DriftWatch.objects.get().reference
+    assert reference is not None
+    sweep()
+    assert DriftWatch.objects.get().reference == reference
+
+
 def test_what_was_chance_is_cleared_by_fresh_samples(watched: Watched, provider: Provider) -> None:
     provider.behave(text="Bonjour Ada!")
     watched.night()

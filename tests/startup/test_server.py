@@ -53,6 +53,7 @@ def test_a_whole_life(home: Path, serve: Serve) -> None:
     )
 
     web, worker = children_of(server, "granian")[0], children_of(server, "worker")[0]
+    assert os.getpriority(os.PRIO_PROCESS, worker) > os.getpriority(os.PRIO_PROCESS, web)
     os.kill(web, signal.SIGKILL)
     os.kill(worker, signal.SIGKILL)
     wait_until(lambda: web not in children_of(server, "granian") and server.answers(), 5)
