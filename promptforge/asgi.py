@@ -5,7 +5,7 @@ import gc
 import os
 import sys
 import warnings
-from typing import Any
+from typing import Any, Self
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "promptforge.settings")
 
@@ -38,6 +38,8 @@ NOT_SHED_UNREAD = {*WITHOUT_TURN, *settings.SIGN_IN_PATHS, "/api/v1/releases", "
 # No call takes more than 8 MiB; the rest is for the form around it. Seconds: a slow sender holds nobody else up.
 LARGEST_BODY = 9 * 1024 * 1024
 SLOWEST_BODY = 30.0
+# Bytes of bodies that a process holds at once, of those that arrive, wait and are worked on, whoever sent them.
+MOST_HELD = 128 * 1024 * 1024
 _TOO_LARGE = f"The body is larger than {LARGEST_BODY:,} bytes, more than any call takes. Send less at once."
 
 # Only here: a pool must not be inherited by the processes that a worker forks, and commands need one connection.
@@ -64,18 +66,19 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     if _turns.is_full and scope["path"] not in NOT_SHED_UNREAD:
         await _shed(scope, send)
         return
-    try:
-        body = await _body(scope, receive)
-    except DomainError as refusal:
-        await _refuse(scope, send, refusal, (b"connection", b"close"))  # the rest of the body is not read
-        return
-    scope = _with_length(scope, len(body))
-    if await lane.report(scope, body, send):
-        return
-    if scope["path"] in WITHOUT_TURN:
-        await _django(scope, _replay(body, receive), send)
-        return
-    await _in_turn(scope, body, receive, send)
+    with _Held() as held:
+        try:
+            body = await _body(scope, receive, held)
+        except DomainError as refusal:
+            await _refuse(scope, send, refusal, (b"connection", b"close"))  # the rest of the body is not read
+            return
+        scope = _with_length(scope, len(body))
+        if await lane.report(scope, body, send):
+            return
+        if scope["path"] in WITHOUT_TURN:
+            await _django(scope, _replay(body, receive), send)
+            return
+        await _in_turn(scope, body, receive, send)
 
 
 async def _in_turn(scope: Any, body: bytes, receive: Any, send: Any) -> None:
@@ -112,7 +115,29 @@ def _must_get_through(scope: Any, body: bytes) -> bool:
     return scope["path"] in settings.SIGN_IN_PATHS or (scope["path"] == "/api/v1/releases" and b'"rollback"' in body)
 
 
-async def _body(scope: Any, receive: Any) -> bytes:
+class _Held:
+    """How much of a body is held for one request; what all hold together is bounded."""
+
+    total = 0
+
+    def __enter__(self) -> Self:
+        self.size = 0
+        return self
+
+    def add(self, size: int) -> None:
+        """Count what arrived. Raises DomainError when it is too much for this request, or for all of them."""
+        self.size += size
+        _Held.total += size
+        if self.size > LARGEST_BODY:
+            raise DomainError("body_too_large", _TOO_LARGE)
+        if _Held.total > MOST_HELD:
+            raise DomainError("unavailable", "Too much was sent at once. Nothing was written; wait and send it again.")
+
+    def __exit__(self, *_: object) -> None:
+        _Held.total -= self.size
+
+
+async def _body(scope: Any, receive: Any, held: _Held) -> bytes:
     """The whole body, or a refusal as soon as it is known to be too large, too slow or cut off."""
     headers = dict(scope["headers"])
     announced = headers.get(b"content-length", b"0")
@@ -120,7 +145,7 @@ async def _body(scope: Any, receive: Any) -> bytes:
         return b""  # without asking the server, which takes a turn of a loop that may be busy
     if announced.isdigit() and int(announced) > LARGEST_BODY:
         raise DomainError("body_too_large", _TOO_LARGE)
-    parts, size, more = [], 0, True
+    parts, more = [], True
     try:
         async with asyncio.timeout(SLOWEST_BODY):
             while more:
@@ -128,9 +153,7 @@ async def _body(scope: Any, receive: Any) -> bytes:
                 if message["type"] != "http.request":
                     raise DomainError("bad_request", "The body broke off before its end. Send it again, whole.")
                 parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > LARGEST_BODY:
-                    raise DomainError("body_too_large", _TOO_LARGE)
+                held.add(len(parts[-1]))
                 more = message.get("more_body", False)
     except TimeoutError:
         sentence = f"The body did not arrive within {SLOWEST_BODY:.0f} seconds. Send it again."

@@ -26,6 +26,7 @@ from promptforge.model_setup import ModelSetup
 
 HOST = "127.0.0.1"
 SLOW_START = 30.0  # seconds after which the silence of the web server is worth a sentence
+DATABASE_PAUSE = 2.0  # seconds between two tries to start the database again
 YIELDING = 5  # niceness of what nobody waits for: on a busy machine a fetch comes before a sweep
 DOES = "Start PromptForge on this machine: database, web server, worker and schedule, until Ctrl-C."
 
@@ -126,7 +127,7 @@ def _serve(options: argparse.Namespace, signals: Signals) -> None:
 def _watch(options: argparse.Namespace, supervisor: Supervisor, welcome: str, began: float) -> None:
     """Keep the three services alive, and say so once the first page can be fetched."""
     announced, warned = False, False
-    model = ModelSetup(_environment(), _log("model-setup"), _say)
+    model, keeper = ModelSetup(_environment(), _log("model-setup"), _say), _DatabaseKeeper()
     try:
         supervisor.start()
         while True:
@@ -139,7 +140,7 @@ def _watch(options: argparse.Namespace, supervisor: Supervisor, welcome: str, be
                 warned = True
                 _say(f"The web server does not answer yet: see {_log('web')}.")
             model.tend()
-            _keep_database()
+            keeper.tend()
             time.sleep(0.1 if announced else 0.02)
     finally:
         _say("Ending web server, worker, schedule and database (again Ctrl-C: at once).")
@@ -282,10 +283,30 @@ def _answers(port: int) -> bool:
         connection.close()
 
 
-def _keep_database() -> None:
-    if not database.is_external() and not database.embedded().is_running():
-        _say("The database ended and is started again.")
-        database.embedded().start()
+class _DatabaseKeeper:
+    """Starts the embedded database again when it ended. Where that fails, what needs none is served on meanwhile."""
+
+    def __init__(self) -> None:
+        self._tries_at = 0.0
+        self._said = ""
+
+    def tend(self) -> None:
+        if database.is_external() or time.monotonic() < self._tries_at or database.embedded().is_running():
+            return
+        try:
+            self._tell("The database ended and is started again.")
+            database.embedded().start()
+        except database.DatabaseUnavailable as refusal:
+            self._tell(f"{refusal} It is tried again until it succeeds.")
+            self._tries_at = time.monotonic() + DATABASE_PAUSE
+        else:
+            self._said = ""
+
+    def _tell(self, sentence: str) -> None:
+        """Say each thing once until it is up again."""
+        if sentence not in self._said:
+            self._said += sentence
+            _say(sentence)
 
 
 def _announce(port: int, welcome: str, seconds: float) -> None:

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import cache
 from importlib import import_module
 from typing import Any, Literal, NamedTuple
@@ -31,11 +32,35 @@ class Check(NamedTuple):
     says: list[str]
 
 
-def checks() -> list[Check]:
-    """Look at everything now, at once, in no more than `PATIENCE` seconds; nothing is remembered.
+_under_way: "Future[list[Check]] | None" = None
+_lock = threading.Lock()
 
-    The broker and the disk only degrade: fetches, saves and rollbacks go on without them.
+
+def checks() -> list[Check]:
+    """Look at everything at once, in no more than `PATIENCE` seconds; nothing is remembered.
+
+    Whoever asks while a look is under way shares it: each takes a connection beside the pool, and anybody may ask. The
+    broker and the disk only degrade: fetches, saves and rollbacks go on without them.
     """
+    global _under_way  # noqa: PLW0603  one look a process
+    with _lock:
+        theirs = _under_way
+        if theirs is None:
+            mine = _under_way = Future()
+    if theirs is not None:
+        return theirs.result()
+    try:
+        mine.set_result(_look())
+    except BaseException as error:
+        mine.set_exception(error)
+        raise
+    finally:
+        with _lock:
+            _under_way = None
+    return mine.result()
+
+
+def _look() -> list[Check]:
     looks = [_Look(_database), _Look(_broker), _Look(_disk)]
     until = time.monotonic() + PATIENCE
     database, broker, disk = (look.result(until) for look in looks)

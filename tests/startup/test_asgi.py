@@ -43,6 +43,9 @@ async def main():
     turns = [asgi._must_get_through({"method": "POST", "path": path}, b"") for path in asgi.settings.SIGN_IN_PATHS]
     print("turns", turns, asgi._must_get_through({"method": "POST", "path": "/accounts/password/"}, b""))
 
+    asgi.MOST_HELD = 1000
+    both = [ask("/api/v1/versions", [part(600, True)], length=1200) for _ in range(2)]
+    print("two at once", await asyncio.gather(*both), asgi._Held.total)
     asgi._turns = asgi.Turns(quick=0, at_once=0, slow=60, most_waiting=0)
     print("full, unread", await ask("/api/v1/versions", [], length=100))
     print("full, a report", await ask("/api/v1/observations", [part(100, False)], length=100))
@@ -66,6 +69,7 @@ def test_bodies_are_bounded_and_slow_ones_hold_nobody_up() -> None:
         "page 200",
         f"slow {[too_slow]}",
         f"turns {[True] * 3} False",
+        f"two at once {[too_slow, full]} 0",
         f"full, unread {full}",
         f"full, a report {full}",
         f"full, a release {full}",

@@ -56,8 +56,8 @@ def test_a_whole_life(home: Path, serve: Serve) -> None:
     assert os.getpriority(os.PRIO_PROCESS, worker) > os.getpriority(os.PRIO_PROCESS, web)
     os.kill(web, signal.SIGKILL)
     os.kill(worker, signal.SIGKILL)
-    wait_until(lambda: web not in children_of(server, "granian") and server.answers(), 5)
-    wait_until(lambda: len(children_of(server, "worker")) >= 2 and worker not in children_of(server, "worker"), 5)
+    wait_until(lambda: web not in children_of(server, "granian") and server.answers(), 20)
+    wait_until(lambda: len(children_of(server, "worker")) >= 2 and worker not in children_of(server, "worker"), 20)
 
     said = server.end()
     assert server.process.returncode == 0
@@ -114,7 +114,18 @@ def test_a_killed_database_comes_back(home: Path, serve: Serve) -> None:
     os.kill(int((cluster.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
     wait_until(lambda: not cluster.is_running(), 5)
     wait_until(cluster.is_running, 5)
-    assert "The database ended and is started again." in server.end()
+
+    settings = cluster.data / "postgresql.auto.conf"
+    before = settings.read_text()
+    settings.write_text("nonsense = on\n")  # as little as a full disk lets it start
+    os.kill(int((cluster.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+    wait_until(lambda: "nonsense" in cluster.log.read_text(), 20)
+    assert server.answers()
+    settings.write_text(before)
+    wait_until(cluster.is_running, 20)
+    said = server.end()
+    assert said.count("The database ended and is started again.") == 2
+    assert said.count("It is tried again until it succeeds.") == 1
 
 
 def test_a_killed_supervisor_takes_its_children_along(home: Path) -> None:

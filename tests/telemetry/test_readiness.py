@@ -7,6 +7,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,22 @@ def test_without_a_database_it_is_not_ready_within_two_seconds_and_lives(
     assert answer.json()["checks"] == FINE | {"database": "failed", "migrations": "failed", "guards": "failed"}
     assert "hunter2" not in answer.content.decode()
     assert (ask("/livez").status_code, ask("/livez", "head").status_code) == (200, 200)
+
+
+def test_a_crowd_of_askers_opens_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        server.settimeout(0.2)
+        target = {"host": "127.0.0.1", "port": server.getsockname()[1], "user": "x", "connect_timeout": 2}
+        monkeypatch.setattr(readiness, "_parameters", lambda: target)
+        with ThreadPoolExecutor(20) as crowd:
+            answers = [each.result() for each in [crowd.submit(readiness.checks) for _ in range(20)]]
+        opened = []
+        with suppress(TimeoutError):
+            while True:
+                opened.append(server.accept()[0])
+        for each in opened:
+            each.close()
+    assert (len(opened), len({str(answer) for answer in answers})) == (1, 1)
 
 
 @pytest.mark.parametrize("url", ["redis://:hunter2@127.0.0.1:1/0", "amqp://127.0.0.1:1//", "strange://x"])
