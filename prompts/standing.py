@@ -82,12 +82,15 @@ class Standing:
     @cached_property
     def casts(self) -> list[Cast]:
         """The reviews, oldest first; which of them count is what `promptforge_counting_reviews` says."""
-        newest = {
-            review.reviewer_id: review.pk
+        decided = [review for review in self.reviews if review.decision != Review.Decision.COMMENT]
+        last = {review.reviewer_id: review.pk for review in decided}
+        standing = {review.reviewer_id: review.pk for review in decided if not hasattr(review, "dismissal")}
+        # An objection that was replaced by what is dismissed now stands again; an approval does not.
+        newest = {Review.Decision.APPROVE: last, Review.Decision.REQUEST_CHANGES: standing}
+        return [
+            Cast(review, self._why_not(review, newest.get(review.decision, {}).get(review.reviewer_id)))
             for review in self.reviews
-            if review.decision != Review.Decision.COMMENT and not hasattr(review, "dismissal")
-        }
-        return [Cast(review, self._why_not(review, newest.get(review.reviewer_id))) for review in self.reviews]
+        ]
 
     def counting(self, decision: Review.Decision) -> list[Any]:
         return [cast.review for cast in self.casts if cast.counts and cast.review.decision == decision]

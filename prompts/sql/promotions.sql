@@ -28,7 +28,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
 $guard$;
 
 -- The reviews of a promotion that count now: of each reviewer the newest that is no comment and not dismissed, if cast
--- on this diff, by somebody who may still review and did not contribute, and, for an approval, within its lifetime.
+-- on this diff, by somebody who may still review; and, for an approval, if they did not contribute, within its lifetime,
+-- and only their very last word: what they replaced stays replaced, whoever dismisses what replaced it.
 CREATE OR REPLACE FUNCTION public.promptforge_counting_reviews(promotion bigint) RETURNS SETOF public.prompts_review
 LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
     SELECT (newest.review).* FROM (
@@ -45,6 +46,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
       AND public.promptforge_holds((newest.review).reviewer_id, 'review', newest.project_id, newest.prompt_id)
       AND ((newest.review).decision = 'request_changes' OR (
           (newest.review).at > public.promptforge_now() - make_interval(days => newest.approval_ttl_days)
+          AND NOT EXISTS (SELECT FROM public.prompts_review later WHERE later.promotion_id = promotion AND later.decision <> 'comment'
+              AND later.reviewer_id = (newest.review).reviewer_id AND later.id > (newest.review).id)
           AND (newest.review).reviewer_id NOT IN (SELECT public.promptforge_contributors(promotion))));
 $guard$;
 

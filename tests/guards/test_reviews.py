@@ -243,6 +243,17 @@ def test_a_dismissed_objection_falls_away(careful_team: Team, ready: Promotion) 
     assert head(ready.prompt, ready.channel).revision == 1
 
 
+@pytest.mark.parametrize("later", ["request_changes", "approve"])
+def test_a_dismissal_revives_no_approval(careful_team: Team, ready: Promotion, later: str) -> None:
+    """What Ben replaced himself stays replaced: whoever dismisses his newer word does not decide for him."""
+    dismiss(review(ready, careful_team.ben, later), careful_team.cleo.user)
+    with refused("promotion_approvals"):
+        apply(careful_team, ready)
+    review(ready, careful_team.ben)
+    apply(careful_team, ready)
+    assert head(ready.prompt, ready.channel).revision == 1
+
+
 @pytest.mark.parametrize("who", ["ada", "ben", "farah", "noor", "outsider", "superuser"])
 def test_only_who_may_release_dismisses(careful_team: Team, ready: Promotion, who: str) -> None:
     given = review(ready, careful_team.emil, "request_changes")
