@@ -15,6 +15,16 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
         SELECT i AS id FROM wanted w, unnest(w.includes) i WHERE i <> ALL (w.had)
         UNION
         SELECT i FROM pinned JOIN public.prompts_promptversion v ON v.id = pinned.id, unnest(v.includes) i
+    ), live AS (
+        SELECT i AS id FROM wanted w, unnest(w.had) i
+        UNION
+        SELECT i FROM live JOIN public.prompts_promptversion v ON v.id = live.id, unnest(v.includes) i
+    ), passed AS (
+        -- An include moves on as a prompt does, with all that was written since the version of it that is live.
+        SELECT v.id FROM pinned JOIN public.prompts_promptversion n ON n.id = pinned.id
+        JOIN public.prompts_promptversion v ON v.prompt_id = n.prompt_id AND v.number < n.number
+        WHERE v.number > (SELECT max(o.number) FROM live JOIN public.prompts_promptversion o ON o.id = live.id
+            WHERE o.prompt_id = n.prompt_id AND o.number <= n.number)
     ), opened AS (
         -- Its own row, and those that it renewed: their words and their request live on in it.
         SELECT id, opened_by_id, opener_id FROM wanted
@@ -23,7 +33,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
     )
     SELECT person FROM public.prompts_promptversion v,
         LATERAL (VALUES (v.author_id), (v.contributor_id)) AS who(person)
-        WHERE v.id IN (SELECT id FROM written UNION SELECT id FROM pinned)
+        WHERE v.id IN (SELECT id FROM written UNION SELECT id FROM pinned UNION SELECT id FROM passed)
     UNION SELECT opened_by_id FROM opened UNION SELECT opener_id FROM opened;
 $guard$;
 
