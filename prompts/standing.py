@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import BooleanField, F, Func, Value
+from django.db.models import FETCH_PEERS, BooleanField, F, Func, Value
 from django.utils.module_loading import import_string
 
 from accounts.models import Membership
@@ -72,6 +72,14 @@ class Standing:
         return self.promotion.opened_at + timedelta(days=self.promotion.policy.approval_ttl_days)
 
     @property
+    def fresh(self) -> dict[str, Check]:
+        """The stored checks that the guards take for evidence; what is closed or has expired keeps its last ones."""
+        if not self.is_open or self.expires_at < self.now:
+            return self.stored
+        oldest = self.now - timedelta(days=self.promotion.policy.evidence_ttl_days)
+        return {name: check for name, check in self.stored.items() if check.at > oldest}
+
+    @property
     def base_moved(self) -> bool:
         return self.promotion.base_version_id != self.head.version_id
 
@@ -126,6 +134,7 @@ def standings(promotions: Iterable[Promotion]) -> list[Standing]:
         )
         .prefetch_related("opened_by__api_keys", "closed_by__api_keys")
         .defer(*(f"{version}__{text}" for version in ("version", "base_version") for text in _LONG))
+        .fetch_mode(FETCH_PEERS)  # once for all of them, when the texts of one are looked at
         .in_bulk()
     )
     found = list(rows.values())
