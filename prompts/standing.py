@@ -155,12 +155,13 @@ def standings(promotions: Iterable[Promotion]) -> list[Standing]:
     checks = _by_promotion(Check.objects.filter(promotion__in=ids).order_by("pk"))
     schedules = {row.promotion_id: row for row in Schedule.objects.standing().filter(promotion__in=ids)}
     freezes = defaultdict(list)
-    for freeze in FreezeWindow.objects.filter(channel__in={row.channel_id for row in found}, lifted_at=None):
+    now = database_now()
+    standing_freezes = FreezeWindow.objects.filter(lifted_at=None, ends_at__gt=now)
+    for freeze in standing_freezes.filter(channel__in={row.channel_id for row in found}):
         freezes[freeze.channel_id].append(freeze)
     roles = _roles(found, {review.reviewer_id for given in reviews.values() for review in given})
     releases = dict(Release.objects.filter(promotion__in=ids).values_list("promotion_id", "pk"))
     evidence = {name: import_string(path)(ids) for name, path in settings.PROMOTION_EVIDENCE.items()} if ids else {}
-    now = database_now()
     return [
         Standing(
             promotion=rows[pk],
