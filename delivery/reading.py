@@ -97,10 +97,10 @@ def release_behind(observation: Observation) -> Any:
 
 
 def approvals(promotion_id: int) -> list[Review]:
-    """Of each reviewer the newest decision that was not dismissed, where it is an approval."""
-    decisions = Review.objects.filter(promotion=promotion_id, dismissal=None).exclude(decision="comment")
-    newest = decisions.order_by("reviewer_id", "-id").distinct("reviewer_id").select_related("reviewer")
-    return [review for review in newest if review.decision == Review.Decision.APPROVE]
+    """Of each reviewer the newest decision, where it is an approval that was not dismissed."""
+    decisions = Review.objects.filter(promotion=promotion_id).exclude(decision="comment")
+    newest = decisions.order_by("reviewer_id", "-id").distinct("reviewer_id").select_related("reviewer", "dismissal")
+    return [each for each in newest if each.decision == Review.Decision.APPROVE and not hasattr(each, "dismissal")]
 
 
 def uuid_of(text: str) -> UUID:

@@ -72,6 +72,16 @@ def _of_rule(each: Evidence, standing: Standing) -> tuple[Conclusion, Verdict]:
 
 
 def _told(each: Evidence) -> str:
-    """The verdict in a sentence; that the same failed before is never left out."""
+    """The verdict in a sentence; that the same failed before, or was given up, is never left out."""
     before = " Exactly the same failed before." if each.failed_before and each.run_outcome == "PASS" else ""
-    return f"{each.set_name}: {each.sentence or each.run_outcome}{before}"
+    return f"{each.set_name}: {each.sentence or each.run_outcome}{before}{_given_up(each)}"
+
+
+def _given_up(each: Evidence) -> str:
+    """Whoever reads a verdict knows of the runs whose answers somebody could see before they cancelled them."""
+    if each.cancelled_at is None:
+        return ""
+    whose = f"by {each.cancelled_by} on {each.cancelled_at:%Y-%m-%d}"
+    if each.cancelled == 1:
+        return f" One run of exactly the same was cancelled before its verdict, {whose}."
+    return f" {each.cancelled} runs of exactly the same were cancelled before their verdict, the newest {whose}."

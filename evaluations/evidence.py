@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import connection
 
@@ -18,7 +19,7 @@ _EVIDENCE = """
         EXISTS (SELECT FROM public.promptforge_evidence(u.id, p.version_id, p.base_version_id) e
             WHERE e.outcome = 'FAIL') AS failed_before,
         coalesce(public.promptforge_vouched(p.id, y.required_approvals), false) AS vouched,
-        coalesce(f.why, '') AS refused
+        coalesce(f.why, '') AS refused, given_up.times, given_up.newest_at, coalesce(given_up.newest_by, '')
     FROM public.prompts_promotion p
     JOIN public.prompts_channelpolicy y ON y.id = p.policy_id
     CROSS JOIN LATERAL public.promptforge_rules(p.channel_id, p.prompt_id) u
@@ -38,6 +39,16 @@ _EVIDENCE = """
     ) going ON true
     LEFT JOIN public.evaluations_gaterefusal f
         ON f.promotion_id = p.id AND f.rule_id = u.id AND f.set_revision = s.revision
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS times, max(told.at) AS newest_at,
+            (array_agg(coalesce(nullif(who.name, ''), who.email) ORDER BY told.id DESC))[1] AS newest_by
+        FROM public.promptforge_runs_of(u.id, p.version_id, p.base_version_id) r
+        JOIN public.events_event told ON told.project_id = r.project_id AND told.kind = 'run.cancelled'
+            AND told.subject_kind = 'run' AND told.subject_id = r.id
+        JOIN public.accounts_user who ON who.id = told.actor_id
+        WHERE r.status = 'cancelled'
+          AND EXISTS (SELECT FROM public.evaluations_cell c WHERE c.run_id = r.id AND c.state = 'done')
+    ) given_up
     WHERE p.id = ANY (%s) ORDER BY p.id, u.id
 """
 
@@ -46,7 +57,8 @@ _EVIDENCE = """
 class Evidence:
     """What there is for one rule: `outcome` is what it comes to, EXPIRED included, `run_outcome` what its run said.
 
-    `going` is the status of a run under way, `refused` says why none is started by itself. The columns of `_EVIDENCE`.
+    `going` is the status of a run under way, `refused` says why none is started by itself, `cancelled` counts the runs
+    that were ended before their verdict when answers were scored already. The columns of `_EVIDENCE`.
     """
 
     rule_id: int
@@ -61,6 +73,9 @@ class Evidence:
     failed_before: bool
     vouched: bool
     refused: str
+    cancelled: int
+    cancelled_at: datetime | None
+    cancelled_by: str
 
 
 def of_promotions(ids: Collection[int]) -> dict[int, list[Evidence]]:

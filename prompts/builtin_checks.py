@@ -81,7 +81,10 @@ class FreezeCheck(ComputedCheck):
 
 # --- Stored: what a text says, which never changes -------------------------------------------------------------------
 class StoredCheck(ABC):
-    """Says what was found when the promotion was opened. The texts are frozen, so it does not grow old."""
+    """Says what was found when the promotion was opened; what is too old for the guards is looked for anew.
+
+    The texts are frozen, but not what is looked for: an update may find more.
+    """
 
     name: CheckName
 
@@ -96,8 +99,8 @@ class StoredCheck(ABC):
         return ""
 
     def answer(self, standing: Standing) -> Answer:
-        row = standing.stored.get(self.name)
-        if row is None:  # it was opened before this check was installed
+        row = standing.fresh.get(self.name)
+        if row is None:  # too old, or opened before this check was installed
             return self.examine(standing.promotion)
         if row.conclusion == Conclusion.PASSED:
             return passed(row.summary)
@@ -149,8 +152,8 @@ class HiddenTextCheck(StoredCheck):
         )
 
     def acknowledges(self, standing: Standing) -> str:
-        row = standing.stored.get(self.name)
-        return "" if row is None or row.conclusion == Conclusion.PASSED else row.summary
+        found = super().answer(standing)
+        return "" if found.conclusion == Conclusion.PASSED else found.summary
 
     def answer(self, standing: Standing) -> Answer:
         stored = super().answer(standing)

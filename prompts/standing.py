@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import BooleanField, F, Func, Value
+from django.db.models import FETCH_PEERS, BooleanField, F, Func, Value
 from django.utils.module_loading import import_string
 
 from accounts.models import Membership
@@ -72,6 +72,14 @@ class Standing:
         return self.promotion.opened_at + timedelta(days=self.promotion.policy.approval_ttl_days)
 
     @property
+    def fresh(self) -> dict[str, Check]:
+        """The stored checks that the guards take for evidence; what is closed or has expired keeps its last ones."""
+        if not self.is_open or self.expires_at < self.now:
+            return self.stored
+        oldest = self.now - timedelta(days=self.promotion.policy.evidence_ttl_days)
+        return {name: check for name, check in self.stored.items() if check.at > oldest}
+
+    @property
     def base_moved(self) -> bool:
         return self.promotion.base_version_id != self.head.version_id
 
@@ -82,12 +90,15 @@ class Standing:
     @cached_property
     def casts(self) -> list[Cast]:
         """The reviews, oldest first; which of them count is what `promptforge_counting_reviews` says."""
-        newest = {
-            review.reviewer_id: review.pk
+        decided = [review for review in self.reviews if review.decision != Review.Decision.COMMENT]
+        last = {review.reviewer_id: review.pk for review in decided}
+        standing = {review.reviewer_id: review.pk for review in decided if not hasattr(review, "dismissal")}
+        # An objection that was replaced by what is dismissed now stands again; an approval does not.
+        newest = {Review.Decision.APPROVE: last, Review.Decision.REQUEST_CHANGES: standing}
+        return [
+            Cast(review, self._why_not(review, newest.get(review.decision, {}).get(review.reviewer_id)))
             for review in self.reviews
-            if review.decision != Review.Decision.COMMENT and not hasattr(review, "dismissal")
-        }
-        return [Cast(review, self._why_not(review, newest.get(review.reviewer_id))) for review in self.reviews]
+        ]
 
     def counting(self, decision: Review.Decision) -> list[Any]:
         return [cast.review for cast in self.casts if cast.counts and cast.review.decision == decision]
@@ -123,6 +134,7 @@ def standings(promotions: Iterable[Promotion]) -> list[Standing]:
         )
         .prefetch_related("opened_by__api_keys", "closed_by__api_keys")
         .defer(*(f"{version}__{text}" for version in ("version", "base_version") for text in _LONG))
+        .fetch_mode(FETCH_PEERS)  # once for all of them, when the texts of one are looked at
         .in_bulk()
     )
     found = list(rows.values())
@@ -143,12 +155,13 @@ def standings(promotions: Iterable[Promotion]) -> list[Standing]:
     checks = _by_promotion(Check.objects.filter(promotion__in=ids).order_by("pk"))
     schedules = {row.promotion_id: row for row in Schedule.objects.standing().filter(promotion__in=ids)}
     freezes = defaultdict(list)
-    for freeze in FreezeWindow.objects.filter(channel__in={row.channel_id for row in found}, lifted_at=None):
+    now = database_now()
+    standing_freezes = FreezeWindow.objects.filter(lifted_at=None, ends_at__gt=now)
+    for freeze in standing_freezes.filter(channel__in={row.channel_id for row in found}):
         freezes[freeze.channel_id].append(freeze)
     roles = _roles(found, {review.reviewer_id for given in reviews.values() for review in given})
     releases = dict(Release.objects.filter(promotion__in=ids).values_list("promotion_id", "pk"))
     evidence = {name: import_string(path)(ids) for name, path in settings.PROMOTION_EVIDENCE.items()} if ids else {}
-    now = database_now()
     return [
         Standing(
             promotion=rows[pk],

@@ -17,23 +17,28 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
     FROM public.evaluations_modelconnection c WHERE c.id = connection;
 $guard$;
 
--- The finished runs that speak of exactly this: the rule's set as it is now, its model and judge as they are now, this
--- version against exactly what is live. Newest first.
-CREATE OR REPLACE FUNCTION public.promptforge_evidence(rule bigint, version bigint, live bigint) RETURNS SETOF public.evaluations_evaluationrun
+-- The runs that are of exactly this, however far they came: the rule's set as it is now, its model and judge as they are
+-- now, this version against exactly what is live.
+CREATE OR REPLACE FUNCTION public.promptforge_runs_of(rule bigint, version bigint, live bigint) RETURNS SETOF public.evaluations_evaluationrun
 LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
     SELECT r.* FROM public.evaluations_evaluationrule u
     JOIN public.evaluations_evaluationset s ON s.id = u.set_id
     JOIN public.evaluations_setrevision v ON v.set_id = s.id AND v.number = s.revision
     JOIN public.evaluations_evaluationrun r ON r.set_revision_id = v.id
-    WHERE u.id = rule AND r.status = 'done' AND r.purpose = 'comparison'
+    WHERE u.id = rule AND r.purpose = 'comparison'
       AND r.candidate_id = version AND r.baseline_id IS NOT DISTINCT FROM live
       AND r.connection_id = u.connection_id AND public.promptforge_same_model(r.settings, u.connection_id)
       -- A run has a judge when its set asks for one: the rule's, or without one the model itself.
       AND (r.judge_id IS NULL OR r.judge_id = coalesce(u.judge_id, u.connection_id)
         AND public.promptforge_same_model(r.judge_settings, r.judge_id))
       AND (r.plan::jsonb ->> 'margin')::double precision <= u.margin + 0.000001
-      AND coalesce((r.plan::jsonb -> 'looks' ->> -1)::int >= u.repeats, u.repeats IS NULL)
-    ORDER BY r.id DESC;
+      AND coalesce((r.plan::jsonb -> 'looks' ->> -1)::int >= u.repeats, u.repeats IS NULL);
+$guard$;
+
+-- Those that finished. Newest first.
+CREATE OR REPLACE FUNCTION public.promptforge_evidence(rule bigint, version bigint, live bigint) RETURNS SETOF public.evaluations_evaluationrun
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
+    SELECT * FROM public.promptforge_runs_of(rule, version, live) WHERE status = 'done' ORDER BY id DESC;
 $guard$;
 
 -- What the evidence for a rule comes to: the newest outcome; a PASS after a FAIL of exactly the same settles nothing, for

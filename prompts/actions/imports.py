@@ -197,7 +197,9 @@ class _Writer:
     def _version(self, name: str, number: int, composed: Composed) -> PromptVersion:
         record, prompt = composed.record, self.library.prompts[name]
         author = self.by.user
-        if self.report.is_history:
+        # Only what is dated by the import is history to the database: the rest is the importer's own word.
+        created_at = record.created_at if self.report.is_history else None
+        if created_at is not None:
             author = self.members.get(record.author.lower(), author)
         message = record.message
         if record.author and record.author.lower() != author.email.lower():
@@ -213,8 +215,8 @@ class _Writer:
             includes=[self.library.ids[pin] for pin in composed.pins],
             message=message,
             author=author,
-            contributor=author.responsible or author,
-            created_at=record.created_at if self.report.is_history else None,  # type: ignore[misc]  # the database dates it
+            contributor=self.by.user.responsible or self.by.user,
+            created_at=created_at,  # type: ignore[misc]  # the database dates it
             digest=b"",
         )
 

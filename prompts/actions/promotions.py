@@ -1,6 +1,6 @@
 """Promotions: requests to make a version a channel's head, from the opening to the release or another end."""
 
-from datetime import timedelta
+from collections.abc import Collection
 from typing import Any
 
 from django.db import connection, transaction
@@ -95,8 +95,8 @@ def go_live(*, by: Principal, prompt: Prompt, channel: Channel, version: PromptV
 def release_of(by: Principal, now: Standing, reason: str = "") -> Release:
     """The release that carries out a promotion whose rows are locked, if nothing is missing."""
     promotion = now.promotion
-    _look_again(now)
     require_ready(now)
+    _look_again(now)
     _require_movable(now.head, promotion.version)
     release = cut_release(
         by=by,
@@ -168,26 +168,27 @@ def _insert(by: Principal, head: Head, version: PromptVersion, **fields: Any) ->
     return promotion
 
 
-def _store_checks(promotion: Promotion) -> None:
+def _store_checks(promotion: Promotion, known: Collection[str] = ()) -> None:
     for name, answer in examine(promotion):
-        Check.objects.create(
-            promotion=promotion,
-            name=name,
-            version=promotion.version,
-            base_version=promotion.base_version,
-            policy=promotion.policy,
-            conclusion=answer.conclusion,
-            summary=answer.summary,
-        )
+        if name not in known:
+            Check.objects.create(
+                promotion=promotion,
+                name=name,
+                version=promotion.version,
+                base_version=promotion.base_version,
+                policy=promotion.policy,
+                conclusion=answer.conclusion,
+                summary=answer.summary,
+            )
 
 
 def _look_again(now: Standing) -> None:
-    """The database wants evidence that is there and fresh; what a frozen text says is found anew in no time."""
-    policy = now.promotion.policy
-    oldest = now.now - timedelta(days=policy.evidence_ttl_days)
-    fresh = {name for name, check in now.stored.items() if check.at > oldest}
-    if set(policy.required_checks) - fresh - {CheckName.UP_TO_DATE}:
-        _store_checks(now.promotion)
+    """The database wants evidence that is there and fresh; what a frozen text says is found anew in no time.
+
+    What is fresh stays as it is: by that the promotion was found ready.
+    """
+    if set(now.promotion.policy.required_checks) - now.fresh.keys() - {CheckName.UP_TO_DATE}:
+        _store_checks(now.promotion, now.fresh)
 
 
 def _close(

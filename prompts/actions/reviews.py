@@ -115,9 +115,13 @@ def _contribution(by: Principal, promotion: Promotion) -> str:
     base = 0 if promotion.base_version is None else promotion.base_version.number
     brought = Q(pk=promotion.version_id) | Q(number__gt=base, number__lt=promotion.version.number)
     theirs = Q(author=by.user) | Q(contributor=by.user)
-    own = promotion.prompt.versions.select_related("prompt").filter(brought & theirs).order_by("-number").first()
+    versions = promotion.prompt.versions.select_related("prompt", "author")
+    own = versions.filter(brought & theirs).order_by("-number").first()
     if own is not None:
-        return f"You wrote {own}" if own.author_id == by.user.pk else f"You answer for the key that saved {own}"
+        if own.author_id == by.user.pk:
+            return f"You wrote {own}"
+        is_by_key = own.author.kind == User.Kind.SERVICE
+        return f"You answer for the key that saved {own}" if is_by_key else f"You imported {own}"
     if by.user.pk in (promotion.opened_by_id, promotion.opener_id):
         return "You opened this promotion"
     return "You wrote what it newly includes, or opened the promotion that it renews"

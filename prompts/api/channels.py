@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import Prefetch
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -140,5 +141,5 @@ class FreezeView(DoorView):
 
 
 def _with_all(channels: Any) -> Any:
-    standing = FreezeWindow.objects.filter(lifted_at=None).order_by("starts_at")
+    standing = FreezeWindow.objects.filter(lifted_at=None, ends_at__gt=timezone.now()).order_by("starts_at")
     return channels.select_related("policy").prefetch_related(Prefetch("freezes", standing, to_attr="standing_freezes"))

@@ -179,7 +179,7 @@ class Migration(migrations.Migration):
                 ('recorded_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
                 ('digest', models.BinaryField(help_text='SHA-256 of what is served. Set by the database.', max_length=32)),
                 ('author', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('contributor', models.ForeignKey(editable=False, help_text='The person behind the author. Set by the database.', on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('contributor', models.ForeignKey(editable=False, help_text='The person behind the author; of imported history, behind the import. Set by the database.', on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('prompt', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='versions', to='prompts.prompt')),
             ],
         ),

@@ -31,7 +31,7 @@ class PromptVersion(models.Model):
         on_delete=models.PROTECT,
         related_name="+",
         editable=False,
-        help_text="The person behind the author. Set by the database.",
+        help_text="The person behind the author; of imported history, behind the import. Set by the database.",
     )
     created_at = models.DateTimeField(help_text="When it was written; set by the database, but for imported history.")
     recorded_at = models.DateTimeField(db_default=Now(), editable=False)

@@ -50,11 +50,14 @@ _WAITS = """
         SELECT count(*) FILTER (WHERE newest.decision = 'approve') AS approvals,
                coalesce(bool_or(newest.decision = 'request_changes'), false) AS objected,
                coalesce(bool_or(newest.reviewer_id = %(person)s), false) AS mine
-        FROM (SELECT DISTINCT ON (review.reviewer_id) review.reviewer_id, review.decision
+        FROM (SELECT DISTINCT ON (review.reviewer_id) review.id, review.reviewer_id, review.decision
               FROM public.prompts_review review
               LEFT JOIN public.prompts_reviewdismissal dismissal ON dismissal.review_id = review.id
               WHERE review.promotion_id = asked.id AND review.decision <> 'comment' AND dismissal.id IS NULL
-              ORDER BY review.reviewer_id, review.id DESC) newest) said
+              ORDER BY review.reviewer_id, review.id DESC) newest
+        WHERE newest.decision <> 'approve' OR NOT EXISTS (
+            SELECT FROM public.prompts_review later WHERE later.promotion_id = asked.id AND later.id > newest.id
+            AND later.reviewer_id = newest.reviewer_id AND later.decision <> 'comment')) said
     WHERE CASE WHEN said.objected THEN asked.opener_id = %(person)s ELSE
           asked.is_current AND asked.opener_id <> %(person)s AND NOT said.mine
           AND (said.approvals < asked.required_approvals OR asked.review_groups <> '[]')

@@ -89,6 +89,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guar
 DECLARE
     prompt public.prompts_prompt;
     moment timestamptz := public.promptforge_now();
+    is_brought boolean := NEW.created_at IS NOT NULL;
 BEGIN
     PERFORM public.promptforge_read_committed();
     SELECT * INTO STRICT prompt FROM public.prompts_prompt WHERE id = NEW.prompt_id FOR NO KEY UPDATE;
@@ -118,7 +119,7 @@ BEGIN
     END IF;
     -- [end]
     NEW.recorded_at := moment;
-    IF NEW.created_at IS NULL THEN
+    IF NOT is_brought THEN
         NEW.created_at := moment;
     ELSE
         -- [version_dated_by_import]
@@ -128,7 +129,8 @@ BEGIN
         END IF;
         -- [end]
     END IF;
-    NEW.contributor_id := public.promptforge_person(NEW.author_id);
+    -- Who brings history along answers for it, whomever it calls its author.
+    NEW.contributor_id := public.promptforge_person(CASE WHEN is_brought THEN NEW.contributor_id ELSE NEW.author_id END);
     NEW.digest := public.promptforge_version_digest(NEW.type, NEW.content, NEW.variables, NEW.config);
     RETURN NEW;
 END;

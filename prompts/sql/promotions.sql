@@ -15,6 +15,16 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
         SELECT i AS id FROM wanted w, unnest(w.includes) i WHERE i <> ALL (w.had)
         UNION
         SELECT i FROM pinned JOIN public.prompts_promptversion v ON v.id = pinned.id, unnest(v.includes) i
+    ), live AS (
+        SELECT i AS id FROM wanted w, unnest(w.had) i
+        UNION
+        SELECT i FROM live JOIN public.prompts_promptversion v ON v.id = live.id, unnest(v.includes) i
+    ), passed AS (
+        -- An include moves on as a prompt does, with all that was written since the version of it that is live.
+        SELECT v.id FROM pinned JOIN public.prompts_promptversion n ON n.id = pinned.id
+        JOIN public.prompts_promptversion v ON v.prompt_id = n.prompt_id AND v.number < n.number
+        WHERE v.number > (SELECT max(o.number) FROM live JOIN public.prompts_promptversion o ON o.id = live.id
+            WHERE o.prompt_id = n.prompt_id AND o.number <= n.number)
     ), opened AS (
         -- Its own row, and those that it renewed: their words and their request live on in it.
         SELECT id, opened_by_id, opener_id FROM wanted
@@ -23,12 +33,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
     )
     SELECT person FROM public.prompts_promptversion v,
         LATERAL (VALUES (v.author_id), (v.contributor_id)) AS who(person)
-        WHERE v.id IN (SELECT id FROM written UNION SELECT id FROM pinned)
+        WHERE v.id IN (SELECT id FROM written UNION SELECT id FROM pinned UNION SELECT id FROM passed)
     UNION SELECT opened_by_id FROM opened UNION SELECT opener_id FROM opened;
 $guard$;
 
 -- The reviews of a promotion that count now: of each reviewer the newest that is no comment and not dismissed, if cast
--- on this diff, by somebody who may still review and did not contribute, and, for an approval, within its lifetime.
+-- on this diff, by somebody who may still review; and, for an approval, if they did not contribute, within its lifetime,
+-- and only their very last word: what they replaced stays replaced, whoever dismisses what replaced it.
 CREATE OR REPLACE FUNCTION public.promptforge_counting_reviews(promotion bigint) RETURNS SETOF public.prompts_review
 LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
     SELECT (newest.review).* FROM (
@@ -45,6 +56,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $guard$
       AND public.promptforge_holds((newest.review).reviewer_id, 'review', newest.project_id, newest.prompt_id)
       AND ((newest.review).decision = 'request_changes' OR (
           (newest.review).at > public.promptforge_now() - make_interval(days => newest.approval_ttl_days)
+          AND NOT EXISTS (SELECT FROM public.prompts_review later WHERE later.promotion_id = promotion AND later.decision <> 'comment'
+              AND later.reviewer_id = (newest.review).reviewer_id AND later.id > (newest.review).id)
           AND (newest.review).reviewer_id NOT IN (SELECT public.promptforge_contributors(promotion))));
 $guard$;
 

@@ -52,7 +52,8 @@ def test_a_window_is_set_shown_and_lifted(team: Team, api: Caller) -> None:
 def test_only_the_time_between_is_frozen(team: Team, api: Caller) -> None:
     prompt = team.prompt()
     body_of(api.post("channels/stable/freezes", window(-3, -1)), 201)
-    body_of(api.post("channels/stable/freezes", window(3, 5)), 201)
+    later = body_of(api.post("channels/stable/freezes", window(3, 5)), 201)
+    assert body_of(api.get("channels/stable"))["freezes"] == [later], "what has passed is not listed"
     body_of(api.post("releases", {"kind": "promote", "prompt": prompt.name, "version": 1}), 201)
 
 

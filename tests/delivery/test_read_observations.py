@@ -18,6 +18,7 @@ from tests.api.conftest import Caller, body_of, problem_of, release
 from tests.api.people import person
 from tests.delivery.conftest import NAME, Served, stored
 from tests.guards.attacks import apply, open_promotion, passed_checks, review
+from tests.guards.promoting import dismiss
 from tests.personas import Team, make_team
 
 CONTENT = {"variables", "input", "output", "error", "metadata"}
@@ -229,6 +230,8 @@ def test_and_to_the_promotion_and_its_approvers(careful_team: Team) -> None:
     review(promotion, team.cleo)
     review(promotion, team.ben)
     review(promotion, team.ben, "comment")
+    review(promotion, team.emil)
+    dismiss(review(promotion, team.emil, "request_changes"), team.cleo.user)
     apply(team, promotion)
     receipt = body_of(Caller(team.key()).fetch(NAME))["receipt"]
     service = Caller(team.key("observations:write", "observations:read"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connections
+from django.utils import timezone
 
 from evaluations.actions.gate import evaluate_promotion, start_what_is_demanded
 from evaluations.actions.rules import add_rule, agree_to_removal, remove_rule
@@ -149,6 +150,33 @@ def test_what_was_cancelled_starts_again_when_somebody_asks(
         answer(cell)
     finish(again, "PASS", None)
     assert line(promotion).conclusion == "passed"
+
+
+def test_whoever_reads_a_verdict_knows_of_the_runs_that_were_given_up(
+    careful_team: Team, prompt: Prompt, core: EvaluationSet, local: ModelConnection
+) -> None:
+    """Those whose answers could be seen, of exactly the same: not the one that nothing was known of, nor of another."""
+    team = careful_team
+    demand(team, core, local)
+    promotion = asked(team, prompt)
+    about: dict[str, Any] = {"candidate": promotion.version, "baseline": None, "connection": local}
+    cancel_run(by=team.ada, run=new_run(team, core, prompt, **about))
+    other = new_run(team, core, prompt, connection=local)
+    fill(other)
+    cancel_run(by=team.ada, run=other)
+    passed = new_run(team, core, prompt, **about)
+    fill(passed)
+    finish(passed, "PASS", None)
+    assert line(promotion).summary == "core: PASS"
+    for by, said in (
+        (team.ada, "One run of exactly the same was cancelled before its verdict, by Ada on"),
+        (team.emil, "2 runs of exactly the same were cancelled before their verdict, the newest by Emil on"),
+    ):
+        seen = new_run(team, core, prompt, **about)
+        fill(seen)
+        cancel_run(by=by, run=seen)
+        assert line(promotion).summary == f"core: PASS {said} {timezone.now():%Y-%m-%d}."
+        assert line(promotion).conclusion == "passed"
 
 
 def test_what_the_gate_did_not_ask_for_is_cancelled_without_a_word(

@@ -85,6 +85,25 @@ def test_the_author_of_a_new_include_does_not_approve(careful_team: Team, depth:
         review(promotion, team.emil)
 
 
+@pytest.mark.parametrize("depth", [1, 2])
+def test_the_author_of_what_an_include_moves_past_does_not_approve(careful_team: Team, depth: int) -> None:
+    """Its version 1 is live, Emil wrote 2, Ada mended a comma in 3: what goes live holds Emil's work too."""
+    team = careful_team
+    snippet = Prompt.objects.create(project=team.project, name="snippet", type="text")
+    pins = [forge_version(snippet, author) for author in (team.cleo.user, team.emil.user, team.ada.user)]
+    if depth == 2:
+        middle = Prompt.objects.create(project=team.project, name="middle", type="text")
+        pins = [forge_version(middle, team.ada.user, includes=[pin.pk]) for pin in (pins[0], pins[2])]
+    prompt = Prompt.objects.create(project=team.project, name="parent", type="text")
+    for pin in (pins[0], pins[-1]):
+        forge_version(prompt, team.ada.user, includes=[pin.pk])
+    make_live(team, prompt, 1)
+    promotion = open_promotion(team, prompt, 2)
+    with refused("four_eyes"):
+        review(promotion, team.emil)
+    review(promotion, team.ben)
+
+
 def test_whoever_opened_does_not_approve(careful_team: Team) -> None:
     team = careful_team
     promotion = open_promotion(team, team.prompt(), 1, by=team.emil.user)
@@ -239,6 +258,17 @@ def test_a_dismissed_approval_falls_away(careful_team: Team, ready: Promotion) -
 
 def test_a_dismissed_objection_falls_away(careful_team: Team, ready: Promotion) -> None:
     dismiss(review(ready, careful_team.emil, "request_changes"), careful_team.cleo.user)
+    apply(careful_team, ready)
+    assert head(ready.prompt, ready.channel).revision == 1
+
+
+@pytest.mark.parametrize("later", ["request_changes", "approve"])
+def test_a_dismissal_revives_no_approval(careful_team: Team, ready: Promotion, later: str) -> None:
+    """What Ben replaced himself stays replaced: whoever dismisses his newer word does not decide for him."""
+    dismiss(review(ready, careful_team.ben, later), careful_team.cleo.user)
+    with refused("promotion_approvals"):
+        apply(careful_team, ready)
+    review(ready, careful_team.ben)
     apply(careful_team, ready)
     assert head(ready.prompt, ready.channel).revision == 1
 

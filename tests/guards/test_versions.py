@@ -201,6 +201,20 @@ def test_the_person_behind_a_key_contributed(team: Team) -> None:
     held((version.author_id, version.contributor_id), (account.pk, team.emil.user.pk), "a key acts for its person")
 
 
+def test_whoever_imports_contributed(team: Team) -> None:
+    """History names its authors itself; a key that brought it along did so for its person."""
+    team.key("versions:write")
+    account = team.emil.user.user_set.get()
+    prompt = Prompt.objects.create(project=team.project, name="brought", type="text")
+    version = forge_version(prompt, team.ada.user, contributor=account, created_at=timezone.now() - timedelta(days=9))
+    version.refresh_from_db()
+    held(
+        (version.author_id, version.contributor_id),
+        (team.ada.user.pk, team.emil.user.pk),
+        "whoever imports contributed",
+    )
+
+
 COPY = (
     "INSERT INTO public.prompts_promptversion (prompt_id, number, {same}, digest) "
     "SELECT prompt_id, {number}, {same}, {digest} FROM public.prompts_promptversion"

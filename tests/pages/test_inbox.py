@@ -62,9 +62,13 @@ def test_it_waits_no_longer_once_it_is_decided_or_out_of_date(demo: Demo) -> Non
     assert "support/greeting@9" not in names(demo, "ben")[0] + names(demo, "cleo")[0]
     dismiss_review(by=demo.principal("cleo"), review=given, reason="Too quick")
     assert "support/greeting@9" in names(demo, "ben")[0]
-    decide(demo, "ben", "support/greeting", "request_changes")
+    decide(demo, "ben", "support/greeting", "approve")
+    objection = decide(demo, "ben", "support/greeting", "request_changes")
     assert "support/greeting@9" not in names(demo, "cleo")[0]
     assert names(demo, "ada")[1] == ["docs/summariser@5", "support/greeting@9"]
+    # His approval stays replaced, so he is asked anew.
+    dismiss_review(by=demo.principal("cleo"), review=objection, reason="Settled by mail")
+    assert "support/greeting@9" in names(demo, "ben")[0]
     withdraw(by=demo.principal("ada"), promotion=open_one("support/greeting"))
     assert names(demo, "ada")[1] == ["docs/summariser@5"]
     # What is out of date waits to be renewed, and then for a review.

@@ -21,7 +21,7 @@ from prompts.models.channels import CheckName
 from prompts.secret_scan import FORMS, find_secrets
 from prompts.shapes import digest_text
 from prompts.standing import standing
-from tests.guards.attacks import forge_version, let_time_pass, set_policy, value
+from tests.guards.attacks import check, forge_version, let_time_pass, set_policy, value
 from tests.personas import Team, make_team
 from tests.promotions.steps import applied, approved, requested
 from tests.prompts.test_secret_scan import AROUND, SHAPES, drawn
@@ -162,6 +162,29 @@ def test_what_a_frozen_text_says_does_not_grow_old(careful_team: Team) -> None:
     assert word(promotion) == "ready"
     apply_promotion(by=team.cleo, promotion=promotion)
     assert Check.objects.filter(promotion=promotion, name="secrets").count() == 2
+
+
+@pytest.mark.parametrize("is_old", [True, False])
+def test_what_an_update_finds_counts_as_soon_as_evidence_is_old(
+    careful_team: Team, settings: Any, is_old: bool
+) -> None:
+    """A row that an older program stored says passed. Page, action and database ask it for as long."""
+    team, paths = careful_team, settings.PROMOTION_CHECKS
+    settings.PROMOTION_CHECKS = [path for path in paths if "HiddenText" not in path]
+    installed.cache_clear()
+    promotion = approved(team, team.prompt(content="password: Xk29fkQ1zz8Lm3"), 1)
+    check(promotion, "secrets", "passed")
+    settings.PROMOTION_CHECKS = paths
+    installed.cache_clear()
+    if not is_old:
+        assert word(promotion) == "ready"
+        assert apply_promotion(by=team.cleo, promotion=promotion).revision == 1
+        return
+    let_time_pass(days=8)
+    assert word(promotion) == "blocked"
+    with pytest.raises(DomainError) as refusal:
+        apply_promotion(by=team.cleo, promotion=promotion)
+    assert [fault.code for fault in refusal.value.faults] == ["secrets"]
 
 
 def test_what_was_opened_before_a_check_was_installed(careful_team: Team, settings: Any) -> None:

@@ -87,14 +87,14 @@ def test_many_take_as_many_queries_as_one(careful_team: Team) -> None:
         prompt = team.prompt(f"support/p{number}", versions=2)
         applied(team, prompt, 1)
         promotions.append(approved(team, prompt, 2))
-    counts = []
-    for chosen in (promotions[:1], promotions):
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
-            assert len([promotion_shape(each) for each in standings(chosen)]) == len(chosen)
-        counts.append(len(queries))
-    assert counts[0] == counts[1] <= 12
+    for days, most in ((8, 16), (20, 12), (0, 12)):  # when checks are old and still matter, texts are read too
+        let_time_pass(days=days)
+        counts = []
+        for chosen in (promotions[:1], promotions):
+            with CaptureQueriesContext(connection) as queries:
+                assert len([promotion_shape(each) for each in standings(chosen)]) == len(chosen)
+            counts.append(len(queries))
+        assert counts[0] == counts[1] <= most
     noor = person(team, "noor")
     counts = []
     for query in ("limit=2", "limit=24", "limit=2&status=ready", "limit=24&status=ready"):

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from prompts.actions.promotions import open_promotion
 from prompts.actions.releases import promote
+from prompts.actions.reviews import may_approve
 from prompts.formats.composing import Composer
 from prompts.formats.gathering import gather
 from prompts.models import Channel, Head
@@ -106,6 +108,21 @@ def test_new_versions_and_a_moved_label_are_added(team: Team, folder: Make) -> N
         "support/greeting on stable": "It moved to version 3 later than the import knows; left as it is."
     }
     assert report["notes"] == [{"where": "support/greeting", "why": "The project has 1 later versions of its own."}]
+    assert_adds_up()
+
+
+def test_whoever_imports_approves_nothing_of_it(careful_team: Team, folder: Make) -> None:
+    """Whomever the file names as the author; and what brings no date is the importer's own."""
+    team, ada = careful_team, {"createdBy": "ada@shop.example"}
+    given = [item(1, **ada), item(1, name="undated", createdAt=None, updatedAt=None, **ada)]
+    assert run_import(folder({"e.json": json.dumps(given)}), "shop", "--as", "emil@shop.example")["left"] == []
+    [dated], [undated] = versions("support/greeting"), versions("undated")
+    assert (dated.author, undated.author, undated.message) == (
+        team.ada.user, team.emil.user, "Written by ada@shop.example",
+    )  # fmt: skip
+    promotion = open_promotion(by=team.ada, prompt=dated.prompt, channel=team.stable, version=dated)
+    verdict = may_approve(team.emil, promotion)
+    assert verdict.sentence == "You imported support/greeting@1, so somebody else approves it."
     assert_adds_up()
 
 
