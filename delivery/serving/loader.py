@@ -6,7 +6,9 @@ Because loading and dropping never overlap, a row that was read before a change 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -17,6 +19,7 @@ from accounts.policies import Principal
 from delivery import naming
 from delivery.fetching import Written
 from delivery.intake import Wanted
+from delivery.serving.connections import connect, cut_off
 from delivery.serving.freshness import Serving
 from delivery.serving.snapshot import Known, Named, Payloads, ProjectState, Snapshot
 from promptforge.lib import metrics
@@ -65,8 +68,7 @@ type Connection = psycopg.AsyncConnection[dict[str, Any]]
 class Loader:
     """The only writer of a snapshot. Every method raises DomainError `unavailable` when PostgreSQL cannot be asked."""
 
-    def __init__(self, conninfo: Callable[[], str], snapshot: Snapshot) -> None:
-        self._conninfo = conninfo
+    def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
@@ -118,10 +120,10 @@ class Loader:
 
         return await self._in_turn(load)
 
-    async def catch_up(self, projects: set[int]) -> None:
-        """Drop what changed in these projects since it was loaded."""
-        for project in projects:
-            await self._in_turn(lambda connection, project=project: self._catch_up(connection, project))  # type: ignore[misc]
+    async def catch_up(self, project: int) -> None:
+        """Drop what changed in this project since it was loaded. Not refused, however many others wait to load."""
+        async with self._turn:
+            await self._with_connection(partial(self._catch_up, project=project))
 
     def close(self) -> None:
         """Let go of the connection; nobody may be waiting."""
@@ -143,13 +145,14 @@ class Loader:
         if time.monotonic() - self._failed_at < _PAUSE:
             raise _unavailable()
         try:
-            async with asyncio.timeout(_SILENCE):
-                if self._connection is None or self._connection.closed:
-                    self._connection = await psycopg.AsyncConnection.connect(
-                        self._conninfo(), autocommit=True, row_factory=dict_row, prepare_threshold=2
-                    )
-                return await job(self._connection)
-        except (psycopg.OperationalError, OSError, TimeoutError) as error:
+            if self._connection is not None:
+                # It may have been lost while nobody used it, as when PostgreSQL was started anew.
+                with suppress(psycopg.OperationalError):
+                    return await _answered(self._connection, job)
+                self._abandon()
+            self._connection = await connect(row_factory=dict_row, prepare_threshold=2)
+            return await _answered(self._connection, job)
+        except psycopg.OperationalError as error:
             self._failed_at = time.monotonic()
             self._abandon()
             raise _unavailable() from error
@@ -221,6 +224,11 @@ class Loader:
 
 def _unavailable() -> DomainError:
     return DomainError("unavailable", "The database does not answer. Nothing was written; try again in a moment.")
+
+
+async def _answered[T](connection: Connection, job: Callable[[Connection], Awaitable[T]]) -> T:
+    with cut_off(connection, _SILENCE):
+        return await job(connection)
 
 
 async def _one(connection: Connection, query: str, values: list[Any]) -> dict[str, Any] | None:

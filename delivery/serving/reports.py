@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
-
-import psycopg
 
 from accounts.policies import Principal
 from accounts.roles import Scope
 from delivery.intake import LARGEST_CALL, Known, Reach, Wanted, open_call
-from delivery.serving.engine import Engine, conninfo, key_of
+from delivery.serving.connections import connect
+from delivery.serving.engine import Engine, key_of
 from delivery.serving.group_commit import GroupCommit
 from promptforge.lib.answers import Answer
 from promptforge.lib.errors import DomainError
@@ -28,7 +26,7 @@ class Reports:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.commits = GroupCommit(_connect)
+        self.commits = GroupCommit(connect)
 
     async def take(self, caller: Principal, body: bytes, *, fresh: bool) -> Answer:
         """Store a call's observations. Raises DomainError as Django's view does."""
@@ -61,7 +59,3 @@ class Reports:
 def takes(body: bytes, headers: Mapping[bytes, bytes]) -> bool:
     """Whether a report of this form is for the lane; the rest Django refuses in its own words."""
     return 0 < len(body) <= LARGEST_CALL and headers.get(b"content-type", b"").lower() in _MEDIA
-
-
-async def _connect() -> psycopg.AsyncConnection[Any]:
-    return await psycopg.AsyncConnection.connect(conninfo(), autocommit=True, connect_timeout=2)
