@@ -32,12 +32,15 @@ _SILENCE = 2.0  # seconds after which a query that is not answered counts as a d
 _PAUSE = 0.2  # seconds after a failure in which nobody tries again
 _MOST_CHANGES = 2_000  # beyond that, loading everything anew is cheaper than looking at each
 
-_KEY = """
-    SELECT k.*, a.is_active, a.responsible_id, p.name AS project_name, p.serves_stale, s.generation, s.epoch
+# By name, so that a migration that adds a column breaks no process that was started before it.
+_COLUMNS_OF_KEY = ", ".join(f"k.{field.column}" for field in ApiKey._meta.concrete_fields)  # noqa: SLF001
+_KEY = f"""
+    SELECT {_COLUMNS_OF_KEY}, a.is_active, a.responsible_id, p.name AS project_name, p.serves_stale,
+        s.generation, s.epoch
     FROM public.accounts_apikey k JOIN public.accounts_user a ON a.id = k.service_account_id
     JOIN public.accounts_project p ON p.id = k.project_id JOIN public.events_serving s ON s.project_id = k.project_id
     WHERE k.public_id = %s
-"""
+"""  # noqa: S608  names of our own
 _PROMPT = """
     SELECT p.id, p.name, p.project_id, p.tags, newest.id AS newest_id, newest.number AS newest_number,
         c.id AS channel_id, c.name AS channel, h.revision, r.at, v.id AS version_id, v.number

@@ -133,6 +133,14 @@ def test_loading_that_is_not_answered_ends_at_once(team: Team, served: Reader, m
     assert time.monotonic() - begun < 2
 
 
+def test_a_new_column_of_keys_breaks_no_process_that_runs(team: Team, served: Reader) -> None:
+    for _ in range(3):  # prepared by now
+        assert Reader(served.lanes, team.key()).version() == 2
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("ALTER TABLE accounts_apikey ADD COLUMN note text")
+    assert Reader(served.lanes, team.key()).version() == 2
+
+
 def test_the_lane_connects_with_all_that_the_address_says(committed_db: str, monkeypatch: pytest.MonkeyPatch) -> None:
     options = connections["default"].settings_dict["OPTIONS"]
     said = {"target_session_attrs": "read-write", "passfile": "/run/pass", "tcp_user_timeout": "5000"}
