@@ -16,12 +16,11 @@ from psycopg.rows import dict_row, tuple_row
 
 from accounts.models import ApiKey, Project, User
 from accounts.policies import Principal
-from delivery import naming
+from delivery import intake, naming
 from delivery.fetching import Written
-from delivery.intake import Wanted
 from delivery.serving.connections import connect, cut_off
 from delivery.serving.freshness import Serving
-from delivery.serving.snapshot import Known, Named, Payloads, ProjectState, Snapshot
+from delivery.serving.snapshot import Known, Payloads, ProjectState, Snapshot
 from promptforge.lib import metrics
 from promptforge.lib.errors import DomainError
 from prompts.models import Channel, Prompt, PromptVersion, Release
@@ -111,15 +110,15 @@ class Loader:
 
         return await self._in_turn(load)
 
-    async def named(self, project: int, wanted: Wanted) -> Named:
-        """What of it exists in the project, and what else is known to."""
+    async def named(self, project: int, wanted: intake.Wanted) -> intake.Known:
+        """What of it exists in the project."""
 
-        async def load(connection: Connection) -> Named:
+        async def load(connection: Connection) -> intake.Known:
             cursor = connection.cursor(row_factory=tuple_row)
             await cursor.execute(naming.STATEMENT, naming.parameters(project, wanted))
-            named = self._snapshot.projects[project].named
-            named.add(naming.known_of(await cursor.fetchall()))
-            return named
+            known = naming.known_of(await cursor.fetchall())
+            self._snapshot.projects[project].named.add(known)
+            return known
 
         return await self._in_turn(load)
 

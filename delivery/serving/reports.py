@@ -48,12 +48,14 @@ class Reports:
         await self.commits.close()
 
     async def _known(self, caller: Principal, wanted: Wanted) -> Known:
-        """What of it exists. Versions and names never go away, so what was found once is remembered."""
+        """What of it exists. Versions and names never go away, so what was found once is remembered.
+
+        When anything is missing, all of it is looked up: what was remembered may be forgotten meanwhile.
+        """
         named = self.engine.snapshot.projects[caller.project.id].named
-        missing = named.without(wanted)
-        if missing is not None:
-            named = await self.engine.loader.named(caller.project.id, missing)
-        return named.only(wanted)
+        if named.holds(wanted):
+            return named.only(wanted)
+        return await self.engine.loader.named(caller.project.id, wanted)
 
 
 def takes(body: bytes, headers: Mapping[bytes, bytes]) -> bool:

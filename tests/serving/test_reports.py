@@ -9,6 +9,7 @@ import pytest
 from accounts.actions.api_keys import recognise_key, revoke_key
 from delivery import limits
 from delivery.models import Observation
+from delivery.serving import snapshot
 from prompts.actions.channels import add_channel
 from prompts.actions.versions import save_version
 from tests.api.conftest import release
@@ -141,6 +142,15 @@ def test_names_are_fresh(team: Team, lanes: BothLanes, key: str) -> None:
     assert answer is not None
     assert answer.status == 401
     assert Observation.objects.count() == 2
+
+
+def test_what_was_known_is_not_missed_when_memory_makes_room(
+    team: Team, lanes: BothLanes, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_version(by=team.ada, prompt=team.project.prompt_set.get(), content="Newer")
+    assert reported(lanes, key, NAMED)["accepted"] == 1
+    monkeypatch.setattr(snapshot, "_MOST_NAMED", 0)
+    assert reported(lanes, key, NAMED, {**NAMED, "version": 2}) == {"accepted": 2, "duplicates": 0, "rejected": []}
 
 
 def test_without_postgresql_nothing_is_taken(team: Team, lanes: BothLanes, key: str, outage: Outage) -> None:  # noqa: F811
