@@ -30,6 +30,11 @@ log = logging.getLogger("promptforge.serving")
 
 _LONGEST_QUERY = 16_384
 _MOST_HOSTS = 1_000
+_FAULT = DomainError(
+    "server_error",
+    "The report failed through a fault of ours, and it is not known whether anything was stored. "
+    "Send it again with the same ids: each is stored once. Quote the request id.",
+)
 # Whoever sends one of these wants what only Django's views do.
 _FOR_DJANGO = frozenset({b"promptforge-project", b"transfer-encoding", b"content-encoding"})
 
@@ -80,16 +85,24 @@ class Lane:
         headers = self._headers(scope)
         if headers is None or b"authorization" not in headers or not reports.takes(body, headers):
             return False
-        own_id, more = _id_of(headers), tuple[Header, ...]()
+        own_id, more, begun_to_store = _id_of(headers), tuple[Header, ...](), False
         try:
             caller, fresh = await self.engine.admit(bearer_token(headers[b"authorization"].decode("latin-1")))
             bucket = INTAKE.of(key_of(caller))
             taken, more = bucket.take()
             if not taken:
-                raise INTAKE.refusal(bucket)
-            answer = await self.reports.take(caller, body, fresh=fresh)
+                raise INTAKE.refusal(bucket)  # noqa: TRY301  `more` is told with it
+            batch = await self.reports.read(caller, body, fresh=fresh)
+            begun_to_store = True
+            answer = await self.reports.store(batch)
         except DomainError as error:
             answer = refusal_answer(error, own_id, reports.PATH)
+        except Exception:
+            with logs.bound(request_id=own_id):
+                log.exception("the lane could not take a report")
+            if not begun_to_store:
+                return False
+            answer = refusal_answer(_FAULT, own_id, reports.PATH)
         await send(self._start(answer, more, reports.ALLOW, own_id))
         await send({"type": "http.response.body", "body": answer.body})
         metrics.count("fast", "observations", answer.status, time.perf_counter() - begun)

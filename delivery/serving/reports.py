@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from accounts.policies import Principal
 from accounts.roles import Scope
-from delivery.intake import LARGEST_CALL, Known, Reach, Wanted, open_call
+from delivery.intake import LARGEST_CALL, Batch, Known, Reach, Wanted, open_call
 from delivery.serving.connections import connect
 from delivery.serving.engine import Engine, key_of
 from delivery.serving.group_commit import GroupCommit
@@ -22,14 +22,14 @@ _LONG_READ = 128 * 1024  # bytes that take long enough to read to hold other req
 
 
 class Reports:
-    """Takes what `POST /observations` takes, and answers when it is stored."""
+    """Takes what `POST /observations` takes, in two steps: until the second, nothing can have been stored."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.commits = GroupCommit(connect)
 
-    async def take(self, caller: Principal, body: bytes, *, fresh: bool) -> Answer:
-        """Store a call's observations. Raises DomainError as Django's view does."""
+    async def read(self, caller: Principal, body: bytes, *, fresh: bool) -> Batch:
+        """What a call holds. Raises DomainError as Django's view does."""
         if not fresh:
             raise DomainError("unavailable", "The database does not answer. Nothing was stored; send it again.")
         require(caller.may_report(Scope.OBSERVATIONS_WRITE))
@@ -39,7 +39,10 @@ class Reports:
             call = await asyncio.to_thread(open_call, body, reach)
         else:
             call = open_call(body, reach)
-        batch = call.close(await self._known(caller, call.wanted))
+        return call.close(await self._known(caller, call.wanted))
+
+    async def store(self, batch: Batch) -> Answer:
+        """Store its rows, and tell what became of the call. Raises DomainError as `GroupCommit.store`."""
         stored = await self.commits.store(batch.rows)
         told = {"accepted": stored.accepted, "duplicates": stored.duplicates, "rejected": batch.rejected}
         return Answer(202, (_JSON,), canonical_json(told).encode())
