@@ -22,6 +22,7 @@ from prompts.selectors import Selector
 
 PAYLOAD_BYTES = 32 * 1024 * 1024
 _MOST_PROVEN = 100_000
+_LONGEST_NAME = 200  # characters of a prompt's name
 
 
 def key_of(caller: Principal) -> ApiKey:
@@ -94,6 +95,8 @@ class Engine:
         state = self.snapshot.projects.get(principal.project.id)
         if state is not None and name in state.prompts:
             known = state.prompts[name]
+        elif len(name) > _LONGEST_NAME:
+            known = None  # no prompt can have it, so it is neither looked up nor remembered
         else:
             known = await self.loader.prompt(principal.project.id, name)
         within_reach(principal, None if known is None else known.prompt, name)

@@ -298,3 +298,12 @@ def test_a_key_in_the_address(team: Team, world: World, lanes: BothLanes) -> Non
                 assert fast is not None
                 assert fast.status == 400
                 assert unlike(fast) == unlike(lanes.through_django(door + path, query, **headers))
+
+
+def test_a_name_that_no_prompt_can_have_is_not_remembered(team: Team, world: World, lanes: BothLanes) -> None:
+    for door, key in ((PROMPTS, f"Bearer {world.keys['good']}"), (LANGFUSE, basic(world.keys["good"]))):
+        for name in ("x" * 200, "x" * 201, "folder/" * 8_000 + "x"):
+            fast = lanes.through_lane(door + name, Authorization=key)
+            assert fast is not None
+            assert unlike(fast) == unlike(lanes.through_django(door + name, Authorization=key))
+    assert [*lanes.lane.engine.snapshot.projects[team.project.pk].prompts] == ["x" * 200]
