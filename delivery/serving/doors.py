@@ -1,5 +1,6 @@
 """The doors of the lane: how each reads a fetch and writes what the engine answers. The rest they share."""
 
+import re
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
@@ -31,6 +32,7 @@ class Door[Asked](ABC):
     path: ClassVar[str]
     route: ClassVar[str]  # what it counts as
     allow: ClassVar[bytes]
+    for_django: ClassVar[re.Pattern[bytes]]  # what in a query, decoded, only Django's views answer
     without_key: ClassVar[tuple[Header, ...]] = ()
 
     def __init__(self, nothing: Asked) -> None:
@@ -64,8 +66,8 @@ class Door[Asked](ABC):
         return None
 
     @abstractmethod
-    async def answer(self, engine: Engine, caller: Principal, fetch: Fetch, *, fresh: bool) -> Answer | None:
-        """The answer; None when Django is to give it."""
+    async def answer(self, engine: Engine, caller: Principal, fetch: Fetch, *, fresh: bool) -> Answer:
+        """The answer, loaded if need be."""
 
 
 class NativeDoor(Door[fetching.Asked]):
@@ -74,6 +76,7 @@ class NativeDoor(Door[fetching.Asked]):
     path = "/api/v1/prompts/"
     route = "fetch"
     allow = b"GET, POST, PATCH, HEAD, OPTIONS"
+    for_django = re.compile(rb"(?:^|&)_at(?:[=&]|$)")  # the past
     without_key = ((b"vary", b"Cookie"),)  # for Django looks there for a session
 
     def key(self, authorization: str | None) -> str:
@@ -92,13 +95,11 @@ class NativeDoor(Door[fetching.Asked]):
             asked = self.asked(fetch.query)
         except DomainError:
             return None  # whoever may not read at all is told that first
-        payload = None if asked.at is not None else engine.at_hand(caller, fetch.name, asked.selector)
+        payload = engine.at_hand(caller, fetch.name, asked.selector)
         return None if payload is None else payload.answer(asked, fetch.known)
 
-    async def answer(self, engine: Engine, caller: Principal, fetch: Fetch, *, fresh: bool) -> Answer | None:
+    async def answer(self, engine: Engine, caller: Principal, fetch: Fetch, *, fresh: bool) -> Answer:
         asked = self.asked(fetch.query)
-        if asked.at is not None:
-            return None
         payload = await engine.payload(caller, fetch.name, asked.selector, fresh=fresh)
         answer = payload.answer(asked, fetch.known)
         return answer if fresh or asked.selector.number is not None else _marked_stale(answer)
@@ -110,6 +111,7 @@ class LangfuseDoor(Door[langfuse.Asked]):
     path = f"{LANGFUSE}v2/prompts/"
     route = "langfuse"
     allow = b"GET, HEAD, OPTIONS"
+    for_django = re.compile(rb"(?:^|&)resolve=false(?:&|$)")  # memory holds no sources
 
     def key(self, authorization: str | None) -> str:
         return basic_key(authorization)
@@ -117,10 +119,8 @@ class LangfuseDoor(Door[langfuse.Asked]):
     def read(self, pairs: list[tuple[str, str]]) -> langfuse.Asked:
         return langfuse.read_query(pairs)
 
-    async def answer(self, engine: Engine, caller: Principal, fetch: Fetch, *, fresh: bool) -> Answer | None:
+    async def answer(self, engine: Engine, caller: Principal, fetch: Fetch, *, fresh: bool) -> Answer:
         asked = self.asked(fetch.query)
-        if not asked.resolve:  # memory holds no sources
-            return None
         written = await engine.labelled(caller, fetch.name, asked.selector, fresh=fresh)
         answer = written.unless(fetch.known)
         return answer if fresh else _marked_stale(answer)  # a number's labels may be old too

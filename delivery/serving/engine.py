@@ -3,8 +3,6 @@
 import hashlib
 from functools import partial
 
-import psycopg
-from django.db import connections
 from django.utils import timezone
 
 from accounts.actions.api_keys import check_standing, key_malformed, key_unknown, proves
@@ -24,15 +22,7 @@ from prompts.selectors import Selector
 
 PAYLOAD_BYTES = 32 * 1024 * 1024
 _MOST_PROVEN = 100_000
-
-
-def conninfo() -> str:
-    """Where Django's own connections lead, for connections that are not Django's."""
-    given = connections["default"].get_connection_params()
-    names = ("host", "port", "dbname", "user", "password", "options", "sslmode", "sslrootcert", "sslcert", "sslkey")
-    return psycopg.conninfo.make_conninfo(
-        application_name="promptforge serving", **{name: given[name] for name in names if given.get(name)}
-    )
+_LONGEST_NAME = 200  # characters of a prompt's name
 
 
 def key_of(caller: Principal) -> ApiKey:
@@ -46,8 +36,8 @@ class Engine:
 
     def __init__(self) -> None:
         self.snapshot = Snapshot(PAYLOAD_BYTES)
-        self.loader = Loader(conninfo, self.snapshot)
-        self.freshness = Freshness(conninfo, self._is_current, self.loader.catch_up)
+        self.loader = Loader(self.snapshot)
+        self.freshness = Freshness(self._is_current, self.loader.catch_up)
 
     async def admit(self, text: str) -> tuple[Principal, bool]:
         """Whose key this text is, and whether memory is true for its project; False while PostgreSQL is gone.
@@ -105,6 +95,8 @@ class Engine:
         state = self.snapshot.projects.get(principal.project.id)
         if state is not None and name in state.prompts:
             known = state.prompts[name]
+        elif len(name) > _LONGEST_NAME:
+            known = None  # no prompt can have it, so it is neither looked up nor remembered
         else:
             known = await self.loader.prompt(principal.project.id, name)
         within_reach(principal, None if known is None else known.prompt, name)

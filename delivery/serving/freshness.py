@@ -7,6 +7,7 @@ reflects a read of the primary that began after its request had arrived, and the
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -16,8 +17,8 @@ from uuid import UUID
 import psycopg
 from psycopg.pq import ExecStatus, Format
 
+from delivery.serving.connections import connect, cut_off
 from promptforge.lib import metrics
-from promptforge.lib.errors import DomainError
 
 log = logging.getLogger("promptforge.serving")
 
@@ -39,28 +40,29 @@ class Serving(NamedTuple):
 
 
 class _Batch:
-    """Requests that are answered by one check."""
+    """Requests that are answered by one check, by their projects."""
 
     def __init__(self) -> None:
-        self.projects: set[int] = set()
-        self.waiting: list[asyncio.Future[bool]] = []
+        self.waiting: defaultdict[int, list[asyncio.Future[bool]]] = defaultdict(list)
+        self.was_lost = False  # with the connection that it was asked on
 
-    def settle(self, fresh: bool) -> None:  # noqa: FBT001  one answer for all who wait
-        for future in self.waiting:
-            if not future.done():
-                future.set_result(fresh)
+    def join(self, other: "_Batch") -> None:
+        for project, futures in other.waiting.items():
+            self.waiting[project] += futures
+
+    def give_up(self) -> None:
+        for futures in self.waiting.values():
+            _settle(futures, fresh=False)
 
 
 class Freshness:
-    """Asks on a connection of its own; `catch_up` learns which projects have moved, before anybody goes on."""
+    """Asks on a connection of its own; `catch_up` learns of each project that has moved, before its requests go on."""
 
     def __init__(
         self,
-        conninfo: Callable[[], str],
         is_current: Callable[[Serving], bool],
-        catch_up: Callable[[set[int]], Awaitable[None]],
+        catch_up: Callable[[int], Awaitable[None]],
     ) -> None:
-        self._conninfo = conninfo
         self._is_current = is_current
         self._catch_up = catch_up
         self._connection: psycopg.AsyncConnection[Any] | None = None
@@ -79,9 +81,12 @@ class Freshness:
         return _EPOCH_OF_POSTGRES + timedelta(microseconds=self._micros)
 
     async def check(self, project: int) -> bool:
-        """Whether memory is true again for this project, as of now; False when PostgreSQL cannot be asked."""
+        """Whether memory is true again for this project, as of now; False when PostgreSQL cannot be asked.
+
+        Raises what `catch_up` raises: memory is known to be old then, so nobody is answered from it.
+        """
         if self._connection is None:
-            await self._first_attempt()
+            await self._attempt()
         asked = self.ask(project)
         return False if asked is None else await asked
 
@@ -95,8 +100,7 @@ class Freshness:
             if self._asked is None:
                 # Not at once: whoever arrives in the same turn of the loop shares it.
                 asyncio.get_running_loop().call_soon(self._ask)
-        self._next.projects.add(project)
-        self._next.waiting.append(future)
+        self._next.waiting[project].append(future)
         return future
 
     def close(self) -> None:
@@ -111,7 +115,7 @@ class Freshness:
         if self._asked is not None or self._next is None or self._connection is None:
             return
         self._asked, self._next = self._next, None
-        projects = b"{%s}" % b",".join(b"%d" % project for project in self._asked.projects)
+        projects = b"{%s}" % b",".join(b"%d" % project for project in self._asked.waiting)
         try:
             self._pg.send_query_prepared(b"promptforge_fresh", [projects], result_format=Format.BINARY)
             self._pg.flush()
@@ -146,24 +150,27 @@ class Freshness:
         if batch is None:
             return
         took = asyncio.get_running_loop().time() - self._asked_at
-        metrics.checked(requests=len(batch.waiting), seconds=took)
+        metrics.checked(requests=sum(map(len, batch.waiting.values())), seconds=took)
         if self._next is not None:
             self._ask()
-        moved = batch.projects - {row.project for row in rows if self._is_current(row)}
-        if moved:
-            task = asyncio.ensure_future(self._settle_after_catching_up(batch, moved))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        else:
-            batch.settle(fresh=True)
+        current = {row.project for row in rows if self._is_current(row)}
+        for project, futures in batch.waiting.items():
+            if project in current:
+                _settle(futures, fresh=True)
+            else:
+                task = asyncio.ensure_future(self._settle_after_catching_up(project, futures))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
 
-    async def _settle_after_catching_up(self, batch: _Batch, moved: set[int]) -> None:
+    async def _settle_after_catching_up(self, project: int, futures: list[asyncio.Future[bool]]) -> None:
         try:
-            await self._catch_up(moved)
-        except DomainError:
-            batch.settle(fresh=False)
+            await self._catch_up(project)
+        except Exception as error:  # noqa: BLE001  each of them gets it
+            for future in futures:
+                if not future.done():
+                    future.set_exception(error)
         else:
-            batch.settle(fresh=True)
+            _settle(futures, fresh=True)
 
     # -- the connection
 
@@ -172,8 +179,8 @@ class Freshness:
         assert self._connection is not None
         return self._connection.pgconn
 
-    async def _first_attempt(self) -> None:
-        """Wait for a connection when none was tried yet; once PostgreSQL is known to be gone, nobody waits for it."""
+    async def _attempt(self) -> None:
+        """Wait for one attempt since the start or a loss; once PostgreSQL is known to be gone, nobody waits for it."""
         if self._keeper is None:
             self._keeper = asyncio.ensure_future(self._keep())
         if not self._tried.is_set():
@@ -186,21 +193,24 @@ class Freshness:
             if self._connection is None:
                 try:
                     await self._connect(loop)
-                except (psycopg.Error, OSError) as error:
+                except Exception as error:  # noqa: BLE001  whatever it is, nobody may wait for ever
                     self._say_once(error)
+                    self._give_up()
                 self._tried.set()
             elif self._asked is not None and loop.time() - self._asked_at > _SILENCE:
                 self._lost(psycopg.OperationalError(f"no answer for {_SILENCE:.0f} seconds"))
             await asyncio.sleep(_PAUSE)
 
     async def _connect(self, loop: asyncio.AbstractEventLoop) -> None:
-        connection = await psycopg.AsyncConnection.connect(self._conninfo(), autocommit=True, connect_timeout=2)
-        await connection.execute(_PREPARE)
+        connection = await connect()
+        with cut_off(connection, _SILENCE):
+            await connection.execute(_PREPARE)
         self._connection, self._rows = connection, []
         if self._said:
             log.warning("PostgreSQL answers the serving lane again")
             self._said = False
         loop.add_reader(connection.pgconn.socket, self._readable)
+        self._ask()  # what was lost with the connection before
 
     def _say_once(self, error: Exception) -> None:
         """One line at the beginning of an outage, not one for each attempt to end it."""
@@ -209,11 +219,24 @@ class Freshness:
             self._said = True
 
     def _lost(self, error: Exception) -> None:
+        """Only this connection may be gone: whoever waits is asked for once more on the next, and then given up."""
         self._say_once(error)
-        batches, self._asked, self._next = (self._asked, self._next), None, None
         self._disconnect()
-        for batch in filter(None, batches):
-            batch.settle(fresh=False)
+        batch, self._asked = self._asked, None
+        if batch is not None and not batch.was_lost:
+            batch.was_lost = True
+            if self._next is not None:
+                batch.join(self._next)
+            self._next = batch
+        elif batch is not None:
+            batch.give_up()
+        # So whoever comes now waits for the next attempt too.
+        self._tried.clear()
+
+    def _give_up(self) -> None:
+        batch, self._next = self._next, None
+        if batch is not None:
+            batch.give_up()
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -221,6 +244,12 @@ class Freshness:
                 asyncio.get_running_loop().remove_reader(self._pg.socket)
             self._pg.finish()
             self._connection = None
+
+
+def _settle(futures: list[asyncio.Future[bool]], *, fresh: bool) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(fresh)
 
 
 def _integer(field: bytes) -> int:

@@ -11,14 +11,21 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from delivery.serving.connections import cut_off
 from delivery.storing import COLUMNS, STATEMENT, Row, Stored, parameters, settle
 from promptforge.lib.errors import DomainError
 from promptforge.lib.refusals import explain_driver
 
 MOST_WAITING = 64 * 1024 * 1024  # characters, over all calls that wait
 LARGEST_BATCH = 8 * 1024 * 1024
+SILENCE = 10.0  # seconds after which a batch that is not answered counts as lost: more than any takes, or a lock
 ROW_COST = 500  # characters that a row counts besides its texts
 _TEXTS = [list(COLUMNS).index(name) for name in ("variables", "input", "output", "error", "metadata")]
+
+NOT_KNOWN = (
+    "The database was lost before it answered, so it is not known whether anything was stored. "
+    "Send it again with the same ids: each is stored once."
+)
 
 type Connection = psycopg.AsyncConnection[Any]
 
@@ -45,8 +52,8 @@ class GroupCommit:
     async def store(self, rows: Sequence[Row]) -> Stored:
         """Store a call's rows; durable when it returns.
 
-        Raises DomainError: unavailable when too much waits already or the database does not answer; what the database
-        refuses of this call alone.
+        Raises DomainError: unavailable when too much waits already or the database does not answer, whereupon it may
+        not be known whether the rows were stored; what the database refuses of this call alone.
         """
         if not rows:
             return Stored(0, 0)
@@ -109,15 +116,21 @@ class GroupCommit:
 
     async def _insert(self, rows: Sequence[Row]) -> set[tuple[int, str]]:
         """What was inserted. When the connection is lost, once more on another one: ids make that safe."""
-        given = parameters(rows)
+        given, sent_and_lost = parameters(rows), False
         for last in (False, True):
+            sent = False
             try:
                 if self._connection is None or self._connection.closed:
                     self._connection = await self._connect()
-                cursor = await self._connection.execute(STATEMENT, given)
-                return set(await cursor.fetchall())
+                sent = True
+                with cut_off(self._connection, SILENCE):
+                    cursor = await self._connection.execute(STATEMENT, given)
+                    return set(await cursor.fetchall())
             except psycopg.OperationalError as error:
+                sent_and_lost |= sent and _lost(error)
                 if last or not _lost(error):
+                    if sent_and_lost:
+                        raise DomainError("unavailable", NOT_KNOWN) from error
                     raise
                 if self._connection is not None:
                     await self._connection.close()

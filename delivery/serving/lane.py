@@ -30,6 +30,11 @@ log = logging.getLogger("promptforge.serving")
 
 _LONGEST_QUERY = 16_384
 _MOST_HOSTS = 1_000
+_FAULT = DomainError(
+    "server_error",
+    "The report failed through a fault of ours, and it is not known whether anything was stored. "
+    "Send it again with the same ids: each is stored once. Quote the request id.",
+)
 # Whoever sends one of these wants what only Django's views do.
 _FOR_DJANGO = frozenset({b"promptforge-project", b"transfer-encoding", b"content-encoding"})
 
@@ -59,14 +64,11 @@ class Lane:
         if fetch is None:
             return False
         try:
-            answered = await self._answer(door, fetch)
+            answer, more = await self._answer(door, fetch)
         except Exception:
             with logs.bound(request_id=fetch.id):
                 log.exception("the lane could not answer; Django does")
             return False
-        if answered is None:
-            return False
-        answer, more = answered
         await send(self._start(answer, more, door.allow, fetch.id))
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
         metrics.count("fast", door.route, answer.status, time.perf_counter() - begun)
@@ -80,16 +82,24 @@ class Lane:
         headers = self._headers(scope)
         if headers is None or b"authorization" not in headers or not reports.takes(body, headers):
             return False
-        own_id, more = _id_of(headers), tuple[Header, ...]()
+        own_id, more, begun_to_store = _id_of(headers), tuple[Header, ...](), False
         try:
             caller, fresh = await self.engine.admit(bearer_token(headers[b"authorization"].decode("latin-1")))
             bucket = INTAKE.of(key_of(caller))
             taken, more = bucket.take()
             if not taken:
-                raise INTAKE.refusal(bucket)
-            answer = await self.reports.take(caller, body, fresh=fresh)
+                raise INTAKE.refusal(bucket)  # noqa: TRY301  `more` is told with it
+            batch = await self.reports.read(caller, body, fresh=fresh)
+            begun_to_store = True
+            answer = await self.reports.store(batch)
         except DomainError as error:
             answer = refusal_answer(error, own_id, reports.PATH)
+        except Exception:
+            with logs.bound(request_id=own_id):
+                log.exception("the lane could not take a report")
+            if not begun_to_store:
+                return False
+            answer = refusal_answer(_FAULT, own_id, reports.PATH)
         await send(self._start(answer, more, reports.ALLOW, own_id))
         await send({"type": "http.response.body", "body": answer.body})
         metrics.count("fast", "observations", answer.status, time.perf_counter() - begun)
@@ -122,7 +132,7 @@ class Lane:
             or not name
             or not name.isprintable()
             or "\ufffd" in name
-            or not (door.remembers(query) or _is_plain(query))
+            or not (door.remembers(query) or _is_plain(query, door))
         ):
             return None
         authorization = headers.get(b"authorization")
@@ -136,8 +146,8 @@ class Lane:
             _id_of(headers),
         )
 
-    async def _answer(self, door: Door[Any], fetch: Fetch) -> tuple[Answer, tuple[Header, ...]] | None:
-        """The answer and what else to tell with it; None when Django is to answer."""
+    async def _answer(self, door: Door[Any], fetch: Fetch) -> tuple[Answer, tuple[Header, ...]]:
+        """The answer and what else to tell with it."""
         more: tuple[Header, ...] = ()
         try:
             if fetch.query or "pf_" in fetch.name:
@@ -152,7 +162,7 @@ class Lane:
             if answer is None:
                 require(caller.may_somewhere(Permission.READ))
                 answer = await door.answer(self.engine, caller, fetch, fresh=fresh)
-            return None if answer is None else (answer, more)
+            return answer, more
         except DomainError as error:
             return refusal_answer(error, fetch.id, door.path), more
 
@@ -176,18 +186,18 @@ def _id_of(headers: dict[bytes, bytes]) -> str:
     return request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
 
 
-def _is_plain(query: bytes) -> bool:
-    """Whether the query can be read here: what is no UTF-8, holds NUL or asks about the past is Django's."""
-    if len(query) > _LONGEST_QUERY or b"_at=" in query or not query.isascii():
+def _is_plain(query: bytes, door: Door[Any]) -> bool:
+    """Whether the query can be read here: what is no UTF-8, holds NUL or asks what memory does not hold is Django's."""
+    if len(query) > _LONGEST_QUERY or not query.isascii():
         return False
-    if b"%" not in query:
-        return b"\0" not in query
-    plain = unquote_to_bytes(query)
-    try:
-        plain.decode()
-    except UnicodeDecodeError:
-        return False
-    return b"\0" not in plain
+    plain = query
+    if b"%" in query:
+        plain = unquote_to_bytes(query)
+        try:
+            plain.decode()
+        except UnicodeDecodeError:
+            return False
+    return b"\0" not in plain and not door.for_django.search(plain)
 
 
 def _accepts_json(accept: bytes | None) -> bool:

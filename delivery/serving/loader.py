@@ -6,7 +6,9 @@ Because loading and dropping never overlap, a row that was read before a change 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -14,11 +16,11 @@ from psycopg.rows import dict_row, tuple_row
 
 from accounts.models import ApiKey, Project, User
 from accounts.policies import Principal
-from delivery import naming
+from delivery import intake, naming
 from delivery.fetching import Written
-from delivery.intake import Wanted
+from delivery.serving.connections import connect, cut_off
 from delivery.serving.freshness import Serving
-from delivery.serving.snapshot import Known, Named, Payloads, ProjectState, Snapshot
+from delivery.serving.snapshot import Known, Payloads, ProjectState, Snapshot
 from promptforge.lib import metrics
 from promptforge.lib.errors import DomainError
 from prompts.models import Channel, Prompt, PromptVersion, Release
@@ -29,12 +31,15 @@ _SILENCE = 2.0  # seconds after which a query that is not answered counts as a d
 _PAUSE = 0.2  # seconds after a failure in which nobody tries again
 _MOST_CHANGES = 2_000  # beyond that, loading everything anew is cheaper than looking at each
 
-_KEY = """
-    SELECT k.*, a.is_active, a.responsible_id, p.name AS project_name, p.serves_stale, s.generation, s.epoch
+# By name, so that a migration that adds a column breaks no process that was started before it.
+_COLUMNS_OF_KEY = ", ".join(f"k.{field.column}" for field in ApiKey._meta.concrete_fields)  # noqa: SLF001
+_KEY = f"""
+    SELECT {_COLUMNS_OF_KEY}, a.is_active, a.responsible_id, p.name AS project_name, p.serves_stale,
+        s.generation, s.epoch
     FROM public.accounts_apikey k JOIN public.accounts_user a ON a.id = k.service_account_id
     JOIN public.accounts_project p ON p.id = k.project_id JOIN public.events_serving s ON s.project_id = k.project_id
     WHERE k.public_id = %s
-"""
+"""  # noqa: S608  names of our own
 _PROMPT = """
     SELECT p.id, p.name, p.project_id, p.tags, newest.id AS newest_id, newest.number AS newest_number,
         c.id AS channel_id, c.name AS channel, h.revision, r.at, v.id AS version_id, v.number
@@ -65,8 +70,7 @@ type Connection = psycopg.AsyncConnection[dict[str, Any]]
 class Loader:
     """The only writer of a snapshot. Every method raises DomainError `unavailable` when PostgreSQL cannot be asked."""
 
-    def __init__(self, conninfo: Callable[[], str], snapshot: Snapshot) -> None:
-        self._conninfo = conninfo
+    def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
@@ -106,22 +110,22 @@ class Loader:
 
         return await self._in_turn(load)
 
-    async def named(self, project: int, wanted: Wanted) -> Named:
-        """What of it exists in the project, and what else is known to."""
+    async def named(self, project: int, wanted: intake.Wanted) -> intake.Known:
+        """What of it exists in the project."""
 
-        async def load(connection: Connection) -> Named:
+        async def load(connection: Connection) -> intake.Known:
             cursor = connection.cursor(row_factory=tuple_row)
             await cursor.execute(naming.STATEMENT, naming.parameters(project, wanted))
-            named = self._snapshot.projects[project].named
-            named.add(naming.known_of(await cursor.fetchall()))
-            return named
+            known = naming.known_of(await cursor.fetchall())
+            self._snapshot.projects[project].named.add(known)
+            return known
 
         return await self._in_turn(load)
 
-    async def catch_up(self, projects: set[int]) -> None:
-        """Drop what changed in these projects since it was loaded."""
-        for project in projects:
-            await self._in_turn(lambda connection, project=project: self._catch_up(connection, project))  # type: ignore[misc]
+    async def catch_up(self, project: int) -> None:
+        """Drop what changed in this project since it was loaded. Not refused, however many others wait to load."""
+        async with self._turn:
+            await self._with_connection(partial(self._catch_up, project=project))
 
     def close(self) -> None:
         """Let go of the connection; nobody may be waiting."""
@@ -143,13 +147,14 @@ class Loader:
         if time.monotonic() - self._failed_at < _PAUSE:
             raise _unavailable()
         try:
-            async with asyncio.timeout(_SILENCE):
-                if self._connection is None or self._connection.closed:
-                    self._connection = await psycopg.AsyncConnection.connect(
-                        self._conninfo(), autocommit=True, row_factory=dict_row, prepare_threshold=2
-                    )
-                return await job(self._connection)
-        except (psycopg.OperationalError, OSError, TimeoutError) as error:
+            if self._connection is not None:
+                # It may have been lost while nobody used it, as when PostgreSQL was started anew.
+                with suppress(psycopg.OperationalError):
+                    return await _answered(self._connection, job)
+                self._abandon()
+            self._connection = await connect(row_factory=dict_row, prepare_threshold=2)
+            return await _answered(self._connection, job)
+        except psycopg.OperationalError as error:
             self._failed_at = time.monotonic()
             self._abandon()
             raise _unavailable() from error
@@ -221,6 +226,11 @@ class Loader:
 
 def _unavailable() -> DomainError:
     return DomainError("unavailable", "The database does not answer. Nothing was written; try again in a moment.")
+
+
+async def _answered[T](connection: Connection, job: Callable[[Connection], Awaitable[T]]) -> T:
+    with cut_off(connection, _SILENCE):
+        return await job(connection)
 
 
 async def _one(connection: Connection, query: str, values: list[Any]) -> dict[str, Any] | None:

@@ -65,11 +65,12 @@ class Named:
     def __init__(self) -> None:
         self.found = intake.Known({}, {}, set(), {})
 
-    def without(self, wanted: intake.Wanted) -> intake.Wanted | None:
-        """What of it is still to be looked up; None when all is here."""
-        versions = wanted.versions - self.found.versions.keys()
-        numbers = wanted.numbers - self.found.numbers.keys()
-        return intake.Wanted(versions, numbers) if versions or numbers or not self.found.channels else None
+    def holds(self, wanted: intake.Wanted) -> bool:
+        """Whether all of it was found."""
+        found = self.found
+        return (
+            bool(found.channels) and found.versions.keys() >= wanted.versions and found.numbers.keys() >= wanted.numbers
+        )
 
     def add(self, known: intake.Known) -> None:
         if len(self.found.versions) + len(self.found.numbers) > _MOST_NAMED:

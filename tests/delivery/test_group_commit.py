@@ -162,6 +162,76 @@ def test_without_a_database_callers_are_told_at_once_and_later_ones_are_served(r
     assert len(kept()) == 1
 
 
+class Wire:
+    """Connects by wires of its own, of which the first falls silent when it is told to, as when a machine is gone."""
+
+    def __init__(self) -> None:
+        self.opened: list[Connection] = []
+        self.is_silent = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __call__(self) -> Connection:
+        parts = connections["default"].get_connection_params()
+        host, port = str(parts["host"]), int(parts.get("port") or 5432)
+        path = f"{host}/.s.PGSQL.{port}"
+
+        async def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            opening = asyncio.open_unix_connection(path) if host[0] == "/" else asyncio.open_connection(host, port)
+            from_there, to_there = await opening
+            for source, target in ((reader, to_there), (from_there, writer)):
+                self._tasks.append(asyncio.create_task(self._carry(source, target)))
+
+        server = await asyncio.start_server(begin, "127.0.0.1", 0)
+        given = {name: parts[name] for name in ("dbname", "user", "password", "options") if parts.get(name)}
+        given |= {"host": "127.0.0.1", "port": server.sockets[0].getsockname()[1]}
+        self.opened.append(await psycopg.AsyncConnection.connect(**given, autocommit=True))
+        server.close()
+        return self.opened[-1]
+
+    async def _carry(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        is_first = not self.opened
+        while data := await source.read(65_536):
+            if not (is_first and self.is_silent):
+                target.write(data)
+        target.close()
+
+
+def test_a_connection_that_falls_silent_holds_nobody_up(row: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "SILENCE", 0.3)
+    wire = Wire()
+
+    async def work(writer: GroupCommit) -> list[Stored]:
+        first = await writer.store([row()])
+        wire.is_silent = True
+        async with asyncio.timeout(5):
+            return [first, *await asyncio.gather(*(writer.store([row()]) for _ in range(3)))]
+
+    assert with_writer(work, wire) == [Stored(1, 0)] * 4
+    assert len(wire.opened) == 2
+    assert len(kept()) == 4
+
+
+def test_whoever_cannot_know_whether_it_was_stored_is_told_so(row: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "SILENCE", 0.3)
+    wire = Wire()
+
+    async def once() -> Connection:
+        if wire.opened:
+            raise psycopg.OperationalError("connection refused")
+        return await wire()
+
+    async def work(writer: GroupCommit) -> list[Any]:
+        await writer.store([row()])
+        wire.is_silent = True
+        lost = await asyncio.gather(writer.store([row()]), return_exceptions=True)
+        refused = await asyncio.gather(writer.store([row()]), return_exceptions=True)
+        return [*lost, *refused]
+
+    lost, refused = with_writer(work, once)
+    assert (lost.code, lost.detail) == ("unavailable", group_commit.NOT_KNOWN)
+    assert refused.detail == "The database does not answer. Nothing was written; try again in a moment."
+
+
 def test_what_waits_is_bounded(row: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group_commit, "MOST_WAITING", 5 * group_commit.ROW_COST)
 

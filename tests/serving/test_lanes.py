@@ -298,3 +298,34 @@ def test_a_key_in_the_address(team: Team, world: World, lanes: BothLanes) -> Non
                 assert fast is not None
                 assert fast.status == 400
                 assert unlike(fast) == unlike(lanes.through_django(door + path, query, **headers))
+
+
+def test_a_name_that_no_prompt_can_have_is_not_remembered(team: Team, world: World, lanes: BothLanes) -> None:
+    for door, key in ((PROMPTS, f"Bearer {world.keys['good']}"), (LANGFUSE, basic(world.keys["good"]))):
+        for name in ("x" * 200, "x" * 201, "folder/" * 8_000 + "x"):
+            fast = lanes.through_lane(door + name, Authorization=key)
+            assert fast is not None
+            assert unlike(fast) == unlike(lanes.through_django(door + name, Authorization=key))
+    assert [*lanes.lane.engine.snapshot.projects[team.project.pk].prompts] == ["x" * 200]
+
+
+@pytest.mark.parametrize(
+    ("door", "query"),
+    [(PROMPTS, "_at=2026-01-01T00:00:00Z"), (PROMPTS, "%5Fat=x"), (PROMPTS, "n=5&_at"), (LANGFUSE, "resolve=false")],
+)
+def test_what_is_left_to_django_is_counted_once(
+    team: Team, world: World, lanes: BothLanes, settings, door: str, query: str
+) -> None:
+    settings.RATE_FETCH = 2
+    key = basic(world.keys["good"]) if door == LANGFUSE else f"Bearer {world.keys['good']}"
+    assert lanes.through_lane(f"{door}support/greeting", query, Authorization=key) is None
+    answer = lanes.through_django(f"{door}support/greeting", query, Authorization=key)
+    assert answer.headers["ratelimit"].startswith('"fetch";r=3;')
+
+
+def test_a_variable_may_be_named_like_the_past(team: Team, world: World, lanes: BothLanes) -> None:
+    key = f"Bearer {world.keys['good']}"
+    fast = lanes.through_lane(f"{PROMPTS}support/greeting", "created_at=5&customer_name=_at", Authorization=key)
+    assert fast is not None
+    slow = lanes.through_django(f"{PROMPTS}support/greeting", "created_at=5&customer_name=_at", Authorization=key)
+    assert unlike(fast) == unlike(slow)

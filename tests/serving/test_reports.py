@@ -9,6 +9,8 @@ import pytest
 from accounts.actions.api_keys import recognise_key, revoke_key
 from delivery import limits
 from delivery.models import Observation
+from delivery.serving import group_commit, snapshot
+from delivery.serving.snapshot import Named
 from prompts.actions.channels import add_channel
 from prompts.actions.versions import save_version
 from tests.api.conftest import release
@@ -141,6 +143,35 @@ def test_names_are_fresh(team: Team, lanes: BothLanes, key: str) -> None:
     assert answer is not None
     assert answer.status == 401
     assert Observation.objects.count() == 2
+
+
+def test_what_was_known_is_not_missed_when_memory_makes_room(
+    team: Team, lanes: BothLanes, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_version(by=team.ada, prompt=team.project.prompt_set.get(), content="Newer")
+    assert reported(lanes, key, NAMED)["accepted"] == 1
+    monkeypatch.setattr(snapshot, "_MOST_NAMED", 0)
+    assert reported(lanes, key, NAMED, {**NAMED, "version": 2}) == {"accepted": 2, "duplicates": 0, "rejected": []}
+
+
+def fail(*_: object, **__: object) -> None:
+    raise RuntimeError("a fault")
+
+
+def test_after_a_fault_django_stores_what_cannot_have_been_stored(
+    team: Team, lanes: BothLanes, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = JSON | {"Authorization": f"Bearer {key}"}
+    monkeypatch.setattr(Named, "holds", fail)
+    assert lanes.through_lane(PATH, "", "POST", body_of(NAMED), **named) is None
+    monkeypatch.undo()
+    monkeypatch.setattr(group_commit, "settle", fail)  # when it is stored already
+    answer = lanes.through_lane(PATH, "", "POST", body_of(NAMED), **named)
+    assert answer is not None
+    assert (answer.status, answer.headers["content-type"]) == (500, "application/problem+json")
+    told = json.loads(answer.body)
+    assert (told["code"], told["request_id"]) == ("server_error", "same")
+    assert "it is not known whether anything was stored" in told["detail"]
 
 
 def test_without_postgresql_nothing_is_taken(team: Team, lanes: BothLanes, key: str, outage: Outage) -> None:  # noqa: F811
