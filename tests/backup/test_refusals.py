@@ -140,6 +140,17 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
         assert list(disk.iterdir()) == []
 
 
+def test_what_a_killed_backup_left_is_removed_by_the_next_and_what_is_being_written_is_not(tmp_path: Path) -> None:
+    left, other = tmp_path / ".one.tar.0123abcd.partial", tmp_path / ".notes.partial"
+    left.write_text("texts and keys")
+    other.write_text("somebody's own")
+    with new_file(tmp_path / "two.tar"):
+        (held,) = tmp_path.glob(".two.tar.*.partial")
+        with new_file(tmp_path / "three.tar"):
+            assert (left.exists(), held.exists()) == (False, True)
+    assert sorted(tmp_path.iterdir()) == [other, tmp_path / "three.tar", tmp_path / "two.tar"]
+
+
 # --- The programs ----------------------------------------------------------------------------------------------------
 def fake_program(folder: Path, major: int) -> Path:
     folder.mkdir()
