@@ -11,7 +11,7 @@ from django.conf import settings
 from psycopg.rows import dict_row
 
 from promptforge.env import ROOT, env
-from promptforge.lib import database, keyring
+from promptforge.lib import checkpoint_file, database, keyring
 from promptforge.lib.backup import (
     CHECKPOINTS,
     DUMP,
@@ -39,8 +39,7 @@ MIGRATIONS = "SELECT app || '.' || name AS name FROM public.django_migrations OR
 
 def take_backup(path: Path) -> dict[str, Any]:
     """Write a backup to a path that is free yet; returns its manifest. Raises `BackupRefused` with one sentence."""
-    # First, for the file must not know more than the dump: a chain that is shorter than its checkpoint looks cut.
-    checkpoints = _checkpoints()
+    checkpoints = checkpoint_file.whole_lines(settings.CHECKPOINT_FILE)  # before the snapshot: see there
     with new_file(path) as file:
         try:
             with psycopg.connect(database.owner_url()) as connection:
@@ -109,12 +108,3 @@ def _keys() -> str:
     if not env.str("PROMPTFORGE_SECRET_KEY", default=""):
         ring[keyring.DJANGO] = (keyring.Key("k1", keyring.django_secret_key().encode()),)
     return "".join(f"{key.id}:{purpose}:{key.secret.decode()}\n" for purpose, keys in ring.items() for key in keys)
-
-
-def _checkpoints() -> str | None:
-    """The whole lines of the checkpoint file; the last one may just be being written."""
-    path: Path = settings.CHECKPOINT_FILE
-    if not path.exists():
-        return None
-    text = path.read_text(encoding="utf-8")
-    return text[: text.rfind("\n") + 1]

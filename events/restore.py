@@ -25,6 +25,7 @@ DO $wipe$
 DECLARE
     one record;
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('promptforge restore'));
     FOR one IN SELECT c.oid::regclass AS name FROM pg_class c
         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') LOOP
         EXECUTE format('DROP TABLE %s CASCADE', one.name);
@@ -162,6 +163,17 @@ def load(archive: Archive, major: int) -> None:
         if failed:
             said.seek(0)
             raise complaint("The restore", said.read())
+
+
+def is_loaded(archive: Archive) -> bool:
+    """Whether this backup stands in the database, once the transaction of a load that failed has ended."""
+    with psycopg.connect(database.owner_url(), row_factory=dict_row, autocommit=True) as connection:
+        with connection.transaction():
+            _one(connection, "SELECT pg_advisory_xact_lock(hashtext('promptforge restore'))")
+        if _one(connection, "SELECT to_regclass('public.events_restorefence') IS NULL AS empty")["empty"]:
+            return False
+        fence = "SELECT 1 FROM public.events_restorefence WHERE confirmed_at IS NULL AND archive_digest = %s"
+        return connection.execute(fence, [archive.digest]).fetchone() is not None
 
 
 def differences(archive: Archive) -> list[str]:

@@ -10,8 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -232,27 +233,40 @@ def _check_broker() -> None:
         ) from None
 
 
-def _run(*words: str) -> str:
-    """Run one `manage.py` command to its end and return what it printed; a failure becomes one sentence."""
-    process = spawn(
-        [sys.executable, str(ROOT / "manage.py"), *words],
-        _environment(),
-        output=subprocess.PIPE,
-        errors=subprocess.PIPE,
-    )
-    try:
-        printed, complained = (text.decode(errors="replace") for text in process.communicate())
-    except BaseException:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=10)
-        end_group(process.pid)
-        raise
+def _run(*words: str, tell: Callable[[str], None] = lambda _: None) -> str:
+    """Run one `manage.py` command to its end and return what it printed; a failure becomes one sentence.
+
+    Each line is told as soon as it is printed, and those of a command that fails or is ended are told too.
+    """
+    printed = []
+    with tempfile.TemporaryFile() as errors:
+        process = spawn(
+            [sys.executable, str(ROOT / "manage.py"), *words],
+            _environment(),
+            output=subprocess.PIPE,
+            errors=errors.fileno(),
+        )
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                printed.append(line.decode(errors="replace").rstrip("\n"))
+                tell(printed[-1])
+            process.wait()
+        except BaseException:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=10)
+            end_group(process.pid)
+            for line in process.stdout:
+                tell(line.decode(errors="replace").rstrip("\n"))
+            raise
+        errors.seek(0)
+        complained = errors.read().decode(errors="replace")
     set_aside(_log("setup"))
     with _log("setup").open("a") as log:
         log.write(complained)  # and not what it printed, which may be a password
     if process.returncode == 0:
-        return printed
+        return "\n".join(printed)
     if "No space left on device" in complained:
         raise Refused(f"The disk that holds {var_directory()} is full: free some space and start again.")
     # The last line that begins at the margin: what comes indented after it is the driver's further advice.
@@ -264,9 +278,9 @@ def _run(*words: str) -> str:
 def _first_run(options: argparse.Namespace) -> str:
     """Make the first account and the demo, once per database, or leave both to the set-up page of a newcomer.
 
-    Returns what the newcomer needs to read.
+    Returns what the newcomer needs to read. The password is told at once, for no later start can tell it.
     """
-    return _run("setup_code" if options.no_demo else "first_run").strip()
+    return _run("setup_code") if options.no_demo else _run("first_run", tell=_print)
 
 
 # -- while it runs
@@ -310,7 +324,7 @@ class _DatabaseKeeper:
 
 
 def _announce(port: int, welcome: str, seconds: float) -> None:
-    """Print where it is and three things to try; a key is shown only by the start that made it.
+    """Print where it is and three things to try, with the key of the start that made it.
 
     Where nobody has an account yet there is nothing to try but the set-up page.
     """
@@ -320,12 +334,9 @@ def _announce(port: int, welcome: str, seconds: float) -> None:
     ask_for_key = f"  KEY=$({manage} create_key --project demo --name laptop --scopes prompts:read)"
     hour_ago = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 3600))
     on_stable = "support/greeting --project demo --channel stable"
-    lines = [
-        f"\nPromptForge is at {address}/ (ready in {seconds:.1f} s; Ctrl-C ends it)\n",
-        *([f"{welcome}\n"] if welcome else []),
-    ]
+    lines = [f"\nPromptForge is at {address}/ (ready in {seconds:.1f} s; Ctrl-C ends it)\n"]
     if welcome.startswith("Set up:"):
-        _print("\n".join(lines))
+        _print("\n".join([*lines, f"{welcome}\n"]))
         return
     lines += [
         "Fetch the prompt that is live:",

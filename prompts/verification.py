@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -16,7 +15,7 @@ from accounts.models import Project
 from events.actions import NO_PROJECT
 from events.kinds import EventKind
 from events.models import Event, EventSeal
-from promptforge.lib import guards, keyring
+from promptforge.lib import checkpoint_file, guards, keyring
 from promptforge.lib.json import canonical_json
 from prompts.digests import release_digest, seal_digest, version_digest, version_row_digest
 from prompts.models import Head, Prompt, PromptVersion, Release
@@ -24,18 +23,22 @@ from prompts.models import Head, Prompt, PromptVersion, Release
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was verified: what, and what is wrong with it (None when it adds up)."""
+    """One thing that was verified: what, what is wrong with it (None when it adds up), and what weakens the proof."""
 
     subject: str
     broken: str | None = None
+    warning: str | None = None
 
     @property
     def line(self) -> str:
-        return f"ok      {self.subject}" if self.broken is None else f"BROKEN  {self.subject}: {self.broken}"
+        if self.broken is not None:
+            return f"BROKEN  {self.subject}: {self.broken}"
+        return f"ok      {self.subject}" if self.warning is None else f"warning {self.subject}: {self.warning}"
 
 
 def verify(project: Project) -> Iterator[Finding]:
     """Every finding about a project, in one consistent reading."""
+    remembered = checkpoint_file.whole_lines(settings.CHECKPOINT_FILE)  # before the snapshot: see there
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -44,14 +47,15 @@ def verify(project: Project) -> Iterator[Finding]:
         yield from _ledgers(project)
         yield from _heads(project)
         yield _seals(project.pk)
-        yield from _checkpoints(project.pk)
+        yield from _checkpoints(project.pk, remembered)
 
 
 def verify_accounts() -> Iterator[Finding]:
     """The same for the chain of what belongs to no project."""
+    remembered = checkpoint_file.whole_lines(settings.CHECKPOINT_FILE)
     with transaction.atomic():
         yield _seals(NO_PROJECT)
-        yield from _checkpoints(NO_PROJECT)
+        yield from _checkpoints(NO_PROJECT, remembered)
 
 
 def verify_guards() -> Iterator[Finding]:
@@ -228,49 +232,68 @@ def _told(project: Project, kind: EventKind) -> dict[int, dict[str, Any]]:
 
 
 def write_checkpoint() -> None:
-    """Append every project's place in its chain of events, signed, to a file outside the database.
+    """Append every project's place in its chain of events, signed, to a file outside the database, once one has moved.
 
     A chain alone cannot see that its tail was cut or that all of it was written anew; the file can.
     """
     newest = EventSeal.objects.order_by("project_id", "-seq").distinct("project_id")
     body = canonical_json({"chains": {str(seal.project_id): [seal.seq, bytes(seal.digest).hex()] for seal in newest}})
     key = keyring.current("checkpoint")
-    path: Path = settings.CHECKPOINT_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(canonical_json({"body": body, "key": key.id, "mac": _mac(key, body)}) + "\n")
+    line = canonical_json({"body": body, "key": key.id, "mac": _mac(key, body)})
+    checkpoint_file.append(settings.CHECKPOINT_FILE, line)
 
 
 def _mac(key: keyring.Key, body: str) -> str:
     return hmac.new(key.secret, body.encode(), hashlib.sha256).hexdigest()
 
 
-def _checkpoints(project_id: int) -> Iterator[Finding]:
-    path: Path = settings.CHECKPOINT_FILE
-    if not path.exists():
+def _checkpoints(project_id: int, remembered: str | None) -> Iterator[Finding]:
+    """The chain held against every place of it that the file remembers; the fault of the first faulty line is told."""
+    if remembered is None:
         return
-    broken = None
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        broken = broken or _checkpoint_fault(project_id, number, line)
-    yield Finding("checkpoints", broken)
+    places: dict[int, tuple[int, str]] = {}
+    faults: dict[int, str] = {}
+    unread, vouching = [], 0
+    for number, line in enumerate(remembered.split("\n")[:-1], 1):
+        try:
+            chains = _signed(line)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            unread.append(number)
+            continue
+        if chains is None:
+            faults[number] = f"line {number} of the checkpoint file was not signed here"
+            continue
+        vouching = number
+        if str(project_id) in chains:
+            seq, digest = chains[str(project_id)]
+            places[number] = (seq, digest)
+    faults |= _chain_faults(project_id, places)
+    # A later line vouches for all that came before it, so spoiling a line hides no more than leaving out that line.
+    faults |= {number: f"line {number} of the checkpoint file cannot be read" for number in unread if number > vouching}
+    warning = f"line {unread[0]} of the checkpoint file cannot be read; a later one vouches" if unread else None
+    yield Finding("checkpoints", faults[min(faults)] if faults else None, warning)
 
 
-def _checkpoint_fault(project_id: int, number: int, line: str) -> str | None:
-    try:
-        entry = json.loads(line)
-        key = keyring.find("checkpoint", entry["key"])
-        if key is None or not hmac.compare_digest(_mac(key, entry["body"]), entry["mac"]):
-            return f"line {number} of the checkpoint file was not signed here"
-        place = json.loads(entry["body"])["chains"].get(str(project_id))
-    except (ValueError, KeyError, TypeError):
-        return f"line {number} of the checkpoint file cannot be read"
-    if place is None:
+def _signed(line: str) -> dict[str, Any] | None:
+    """The chains' places that a line of the checkpoint file names; None: it was not signed here."""
+    entry = json.loads(line)
+    key = keyring.find("checkpoint", entry["key"])
+    if key is None or not hmac.compare_digest(_mac(key, entry["body"]), entry["mac"]):
         return None
-    seal = EventSeal.objects.filter(project_id=project_id, seq=place[0]).first()
-    if seal is None:
-        return f"the chain of events was cut: it had {place[0]} events at checkpoint {number}"
-    if bytes(seal.digest).hex() != place[1]:
-        return (
-            f"the chain of events was rewritten before event {place[0]}, which checkpoint {number} remembers otherwise"
-        )
-    return None
+    chains: dict[str, Any] = json.loads(entry["body"])["chains"]
+    return chains
+
+
+def _chain_faults(project_id: int, places: dict[int, tuple[int, str]]) -> dict[int, str]:
+    """Where the chain is not what a checkpoint remembers, by the number of its line."""
+    seals = EventSeal.objects.filter(project_id=project_id, seq__in={seq for seq, _ in places.values()})
+    stands = {seq: bytes(digest).hex() for seq, digest in seals.values_list("seq", "digest")}
+    faults = {}
+    for number, (seq, digest) in places.items():
+        if seq not in stands:
+            faults[number] = f"the chain of events was cut: it had {seq} events at checkpoint {number}"
+        elif stands[seq] != digest:
+            faults[number] = (
+                f"the chain of events was rewritten before event {seq}, which checkpoint {number} remembers otherwise"
+            )
+    return faults

@@ -13,9 +13,9 @@ from promptforge.lib.errors import DomainError
 MINUTES = "about five minutes"
 
 
-def begin(project: Project) -> None:
-    """Have the evaluations of this demo made, as soon as there is a local model."""
-    DemoStory.objects.get_or_create(project=project)
+def begin(project: Project) -> bool:
+    """Have the evaluations of this demo made, as soon as there is a local model; returns whether they were not yet."""
+    return DemoStory.objects.get_or_create(project=project)[1]
 
 
 def go_on() -> bool:

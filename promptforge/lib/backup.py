@@ -1,5 +1,6 @@
 """The file of a backup: a tar of parts with their digests; and PostgreSQL's own programs, which fill and empty it."""
 
+import fcntl
 import hashlib
 import importlib.util
 import json
@@ -11,7 +12,7 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +22,7 @@ from promptforge.lib.cluster import PROGRAMS, SUPPLIER
 FORMAT = 1
 DUMP, KEYS, CHECKPOINTS, MANIFEST = "database.dump", "keys", "checkpoints.jsonl", "manifest.json"
 SEAL = "manifest.sha256"
+PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}\.partial")
 PARTS = frozenset({DUMP, KEYS, CHECKPOINTS})
 _BLOCK, _CHUNK = tarfile.BLOCKSIZE, 1 << 20
 
@@ -34,14 +36,17 @@ class BackupRefused(Exception):
 def new_file(path: Path) -> Iterator[IO[bytes]]:
     """A file that only its owner reads, and that stands under its name once it is whole and on the disk, or never."""
     _refuse_taken(path)
+    _remove_abandoned(path.parent)
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         with os.fdopen(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b") as file:
+            with suppress(OSError):  # a file system without locks: nobody removes anything from it
+                _hold(file)
             yield file
             file.flush()
             os.fsync(file.fileno())
-        _refuse_taken(path)
-        fresh.rename(path)
+            _refuse_taken(path)
+            fresh.rename(path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)  # the name, too, survives the power
@@ -51,6 +56,20 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
         raise BackupRefused(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed backups have left in a folder: texts and keys that nobody would ever look for."""
+    for path in folder.glob(".*.partial"):
+        if PARTIAL.fullmatch(path.name) and not path.is_symlink():
+            with suppress(OSError), path.open("r+b") as file:  # it is held, or another user's
+                _hold(file)
+                path.unlink()
+
+
+def _hold(file: IO[bytes]) -> None:
+    """Tell whoever looks for abandoned files that this one is being written; raises OSError when another holds it."""
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _refuse_taken(path: Path) -> None:

@@ -46,9 +46,19 @@ def merge(archived: str, moment: str) -> Path | None:
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     _write(fresh, keyring.HEADER + "".join(f"{':'.join(line)}\n" for line in joined))
     fresh.rename(path)
+    _forget()
+    return aside
+
+
+def put_back(aside: Path) -> None:
+    """Make the former key file the key file again, for the database whose it is has stayed."""
+    aside.rename(keyring.key_file())
+    _forget()
+
+
+def _forget() -> None:
     keyring.keyring.cache_clear()
     keyring.django_secret_key.cache_clear()
-    return aside
 
 
 def _write(path: Path, text: str) -> None:

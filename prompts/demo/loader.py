@@ -14,9 +14,10 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from accounts.actions.members import create_user, set_roles
-from accounts.models import Project, User
+from accounts.models import Membership, Project, User
 from accounts.policies import Principal
 from accounts.roles import Role
+from promptforge.lib.errors import DomainError
 from prompts.actions.imports import import_release
 from prompts.actions.projects import PRESETS, create_channel, create_project
 from prompts.actions.promotions import apply_promotion, open_promotion, reject, withdraw
@@ -149,9 +150,27 @@ def live_today(project: Project) -> None:
 
 
 def begin_demo(project: Project) -> None:
-    """Today, and what the apps above add in the background."""
-    live_today(project)
-    import_string(settings.DEMO_GOES_ON)(project)
+    """Today, and what the apps above add in the background: both or neither, and once, whoever else begins it."""
+    with transaction.atomic():
+        if import_string(settings.DEMO_GOES_ON)(project):
+            live_today(project)
+
+
+def resume_demo() -> str:
+    """Begin a demo that was loaded and not begun, because whoever made it was ended in between.
+
+    Returns why it cannot be begun any more, which is for its people to have gone on without it.
+    """
+    data = _data()
+    emails = [person["email"] for person in data["people"]]
+    project = Project.objects.filter(name=data["project"]["name"]).first()
+    if project is None or Membership.objects.filter(project=project, user__email__in=emails).count() < len(emails):
+        return ""  # or somebody's own project of that name
+    try:
+        begin_demo(project)
+    except DomainError as refusal:
+        return f"The demo stays without its promotions and evaluations: {refusal.detail}"
+    return ""
 
 
 def _play(project: Project, data: dict[str, Any], entries: list[dict[str, Any]]) -> None:

@@ -12,6 +12,7 @@ depends on the installation: no ids, people, digests, and no times of recording.
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -112,7 +113,7 @@ def is_manifest(value: object) -> bool:
 
 
 def read(batch: Batch, paths: Sequence[str], read_file: Read) -> None:
-    """Take every prompt of an export; `paths` are all its files, and `read_file` gives the bytes of one."""
+    """Take every prompt of an export; `paths` are all its files, sorted, and `read_file` gives the bytes of one."""
     manifest = parse_object(read_file(MANIFEST), max_bytes=MAX_DOCUMENT)
     if manifest.get("revision") != REVISION:
         raise DomainError("bad_value", f"{MANIFEST} is of a revision that this PromptForge does not read.")
@@ -123,22 +124,32 @@ def read(batch: Batch, paths: Sequence[str], read_file: Read) -> None:
     left = set(paths) - {MANIFEST, _ATTRIBUTES[0]}
     for path in paths:
         if found := _PROMPT.fullmatch(path):
-            prompt = _Prompt(f"prompts/{found['folder']}", left, read_file)
+            at = f"prompts/{found['folder']}"
+            prompt = _Prompt(at, left, list(_below(paths, f"{at}/_channels/")), read_file)
             try:
                 batch.prompts.append(prompt.record())
                 left -= prompt.used
             except (Unreadable, DomainError) as refusal:
                 batch.leave(prompt.reading, why_of(refusal))
-                left -= {other for other in left if other.startswith(prompt.own)}
+                for own in prompt.own:
+                    left.difference_update(_below(paths, own))
     for path in sorted(left):
         batch.note(path, "It is no part of the export and was not read.")
+
+
+def _below(paths: Sequence[str], begin: str) -> Iterator[str]:
+    """Those of the sorted paths that begin so, without a look at the others: a large export has millions."""
+    for place in range(bisect_left(paths, begin), len(paths)):
+        if not paths[place].startswith(begin):
+            return
+        yield paths[place]
 
 
 class _Prompt:
     """Reads one prompt's files; `reading` is the one at hand, for the report."""
 
-    def __init__(self, at: str, paths: set[str], read_file: Read) -> None:
-        self.at, self.paths, self.read_file = at, paths, read_file
+    def __init__(self, at: str, paths: set[str], ledgers: Sequence[str], read_file: Read) -> None:
+        self.at, self.paths, self.ledgers, self.read_file = at, paths, ledgers, read_file
         self.own = (f"{at}/_prompt.json", f"{at}/_versions/", f"{at}/_channels/")
         self.reading = f"{at}/_prompt.json"
         self.used: set[str] = set()
@@ -164,7 +175,7 @@ class _Prompt:
         if f"{self.at}/_versions/{count + 1:04d}.json" in self.paths:
             raise Unreadable(f"There are more versions than the {count} that _prompt.json counts.")
         begin = f"{self.at}/_channels/"
-        for path in sorted(path for path in self.paths if path.startswith(begin)):
+        for path in self.ledgers:
             prompt.releases += self._ledger(path, path.removeprefix(begin).removesuffix(".json"))
         return prompt
 

@@ -11,6 +11,9 @@ from prompts.formats import folder, langfuse, openai, plain
 from prompts.formats.records import Batch, Unreadable, why_of
 
 MAX_FILES = 50_000
+MAX_EXPORTED = (
+    5_000_000  # files of our own export, which cannot be made in parts: a million versions are two or more each
+)
 MAX_TEXT = 1024 * 1024
 MAX_DOCUMENT = 256 * 1024 * 1024
 MAX_FAULTS = 100
@@ -50,8 +53,9 @@ class _Folder:
         self.batch, self.root = batch, root
 
     def read(self) -> None:
-        paths = sorted(self._files())
-        if folder.MANIFEST in paths and self._is_export():
+        is_export = self._is_export()
+        paths = sorted(self._files(MAX_EXPORTED if is_export else MAX_FILES))
+        if is_export:
             folder.read(self.batch, paths, lambda path: read_bytes(self.root / path, folder.MAX_DOCUMENT))
             return
         gathered = _Gathered(self.batch)
@@ -62,13 +66,15 @@ class _Folder:
             raise DomainError("not_found", f"{self.root.name} holds no file that could be imported.")
 
     def _is_export(self) -> bool:
+        manifest = self.root / folder.MANIFEST
         try:
-            given = read_bytes(self.root / folder.MANIFEST, MAX_TEXT)
-            return folder.is_manifest(parse_json(given))
+            # A link that leads out is not followed here either.
+            is_inside = manifest.is_file() and manifest.resolve().is_relative_to(self.root)
+            return is_inside and folder.is_manifest(parse_json(read_bytes(manifest, MAX_TEXT)))
         except (Unreadable, DomainError):
             return False
 
-    def _files(self) -> Iterator[str]:
+    def _files(self, most: int) -> Iterator[str]:
         """The regular files inside the folder, relative to it; what is passed over is told."""
         count = 0
         for directory, folders, names in os.walk(self.root):
@@ -77,9 +83,9 @@ class _Folder:
             for path in (base / name for name in sorted(names)):
                 if self._is_usable(path):
                     count += 1
-                    if count > MAX_FILES:
+                    if count > most:
                         raise DomainError(
-                            "too_large", f"{self.root.name} holds more than {MAX_FILES:,} files; import it in parts."
+                            "too_large", f"{self.root.name} holds more than {most:,} files; import it in parts."
                         )
                     yield path.relative_to(self.root).as_posix()
 

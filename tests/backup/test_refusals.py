@@ -31,12 +31,12 @@ def refusal(act: Callable[[], Any]) -> str:
     return sentence
 
 
-def forged(path: Path, **manifest: Any) -> Path:
+def forged(path: Path, keys: str = "", **manifest: Any) -> Path:
     """A small archive whose digests fit, whatever its manifest says."""
     with new_file(path) as file:
         writer = Writer(file)
         writer.add_text(DUMP, "no dump")
-        writer.add_text(KEYS, "")
+        writer.add_text(KEYS, keys)
         writer.finish({"migrations": [], "projects": [], "postgresql": 150000} | manifest)
     return path
 
@@ -138,6 +138,17 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
         )  # fmt: skip
         assert said.stdout == f"{disk / 'one.tar'} cannot be written: No space left on device.\n"
         assert list(disk.iterdir()) == []
+
+
+def test_what_a_killed_backup_left_is_removed_by_the_next_and_what_is_being_written_is_not(tmp_path: Path) -> None:
+    left, other = tmp_path / ".one.tar.0123abcd.partial", tmp_path / ".notes.partial"
+    left.write_text("texts and keys")
+    other.write_text("somebody's own")
+    with new_file(tmp_path / "two.tar"):
+        (held,) = tmp_path.glob(".two.tar.*.partial")
+        with new_file(tmp_path / "three.tar"):
+            assert (left.exists(), held.exists()) == (False, True)
+    assert sorted(tmp_path.iterdir()) == [other, tmp_path / "three.tar", tmp_path / "two.tar"]
 
 
 # --- The programs ----------------------------------------------------------------------------------------------------
@@ -295,3 +306,18 @@ def test_the_command_says_one_sentence(source: Source, taken: Path) -> None:
     said = source.machine.manage("restore", taken, code=1)
     assert said.startswith("This database is not empty")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("json", [[], ["--json"]])
+def test_a_load_that_fails_leaves_the_former_keys(source: Source, tmp_path: Path, json: list[str]) -> None:
+    """The keys of the backup have the same names as those here, whose database stays."""
+    machine, archived = source.machine, ring(k1_receipt="z", k1_checkpoint="y", k1_secrets="x") + API_KEY
+    before, keys = source.look(machine), (machine.home / "keys").read_text()
+    said = machine.manage("restore", forged(tmp_path / "torn.tar", archived), "--replace", "1", *json, code=1)
+    joined, back = (line for line in said.splitlines() if "key file" in line)
+    assert joined.startswith("The key file was joined with the backup's keys")
+    assert back == "The restore did not happen: the former key file is in its place again."
+    assert "The restore failed: pg_restore: error:" in said
+    assert (machine.home / "keys").read_text() == keys
+    assert list(machine.home.glob("keys.before-restore-*")) == []
+    assert source.look(machine) == before

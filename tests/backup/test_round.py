@@ -17,6 +17,13 @@ from prompts.tasks import write_checkpoint
 write_checkpoint()
 print("null")
 """
+# What decides whose keys stay when a restore ends early.
+IS_LOADED = """
+from pathlib import Path
+from events.restore import is_loaded
+from promptforge.lib.backup import Archive
+print(json.dumps(is_loaded(Archive(Path(json.loads(sys.argv[1]))))))
+"""
 
 
 def backup_while_writing(source: Source, path: Path, before: int) -> tuple[int, int]:
@@ -39,7 +46,9 @@ def test_it_comes_back_whole_and_fenced(source: Source, new_machine: Callable[..
     assert [entry.name for entry in source.folder.iterdir() if "partial" in entry.name] == []
 
     target = new_machine()
+    assert not target.ask(IS_LOADED, str(path))
     said = json.loads(target.manage("restore", path, "--json"))
+    assert [target.ask(IS_LOADED, str(path)), source.machine.ask(IS_LOADED, str(path))] == [True, False]
     assert said["wrong"] == []
     assert said["checked"] > 5
     assert said["fenced"]

@@ -1,7 +1,6 @@
 """`verify` names what somebody with the owner's rights did to history; a checkpoint, what a chain cannot see."""
 
 import json
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -9,15 +8,14 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connections
-from django.test import override_settings
 
 from events.models import Event, EventSeal
 from promptforge.lib import guards
 from prompts.digests import release_digest, seal_digest
 from prompts.models import Prompt, Release
 from prompts.verification import verify, write_checkpoint
-from tests.api.conftest import release
 from tests.history.attackers import appended_release, cut_tail, point_head, rewritten_events, rewritten_ledger, third
+from tests.history.conftest import broken
 from tests.personas import Team
 
 LEDGER = "ledger of support/greeting on stable"
@@ -26,38 +24,7 @@ VERSIONS = "versions of support/greeting"
 EVENTS = "chain of events"
 
 
-@pytest.fixture(autouse=True)
-def checkpoint_file(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "checkpoints.jsonl"
-    with override_settings(CHECKPOINT_FILE=path):
-        yield path
-
-
-@pytest.fixture
-def history(team: Team) -> Prompt:
-    """Three versions of `support/greeting`, released one after the other; and another prompt beside it, live."""
-    prompt = team.prompt(versions=3)
-    for number in (1, 2, 3):
-        release(team, prompt, number)
-    release(team, team.prompt("billing/reminder"), 1)
-    return prompt
-
-
-def broken(team: Team) -> dict[str, str]:
-    """What `verify` says, as the command tells it and by its exit status."""
-    out = StringIO()
-    status = 0
-    try:
-        call_command("verify", project=team.project.name, stdout=out)
-    except SystemExit as ended:
-        status = int(str(ended.code))
-    findings = {f.subject: f.broken for f in verify(team.project) if f.broken is not None}
-    assert status == (1 if findings else 0)
-    for subject, sentence in findings.items():
-        assert f"shop  BROKEN  {subject}: {sentence}" in out.getvalue().splitlines()
-    assert ("Everything adds up." in out.getvalue()) == (not findings)
-    return findings
-
+pytestmark = pytest.mark.usefixtures("checkpoint_file")
 
 TABLES = (
     "prompts_release",
@@ -307,22 +274,6 @@ def test_only_the_checkpoint_sees_that_everything_was_rewritten(
     }
     checkpoint_file.unlink()
     assert without_guards(broken(team)) == {}
-
-
-def test_a_checkpoint_that_was_forged_or_spoilt(team: Team, history: Prompt, checkpoint_file: Path) -> None:
-    write_checkpoint()
-    release(team, history, 1)
-    write_checkpoint()
-    assert broken(team) == {}
-    good = checkpoint_file.read_text()
-    assert len(good.splitlines()) == 2
-    entry = json.loads(good.splitlines()[1])
-    body = json.loads(entry["body"])
-    body["chains"][str(team.project.pk)][0] -= 1
-    checkpoint_file.write_text(good.splitlines()[0] + "\n" + json.dumps(entry | {"body": json.dumps(body)}) + "\n")
-    assert broken(team) == {"checkpoints": "line 2 of the checkpoint file was not signed here"}
-    checkpoint_file.write_text(good[:-20])
-    assert broken(team) == {"checkpoints": "line 2 of the checkpoint file cannot be read"}
 
 
 # --- Guards ----------------------------------------------------------------------------------------------------------

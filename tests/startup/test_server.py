@@ -70,6 +70,15 @@ def test_a_whole_life(home: Path, serve: Serve) -> None:
     assert left_of(home) == []
 
 
+def test_a_first_start_tells_the_password_before_it_serves(serve: Serve) -> None:
+    """However it is ended from then on, somebody can sign in."""
+    said = serve().process.stdout
+    assert said is not None
+    line = next(line for line in said if line.startswith(("Sign in: ", "\n", "PromptForge")))
+    assert line.startswith("Sign in: admin@example.com  password ")
+    assert next(said).startswith("Key: pf_")
+
+
 @pytest.mark.full
 def test_ctrl_c_ends_it_and_the_next_start_is_quick(home: Path, serve: Serve) -> None:
     first = serve()

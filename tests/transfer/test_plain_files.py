@@ -13,7 +13,7 @@ from prompts.actions.releases import promote
 from prompts.formats import gathering
 from prompts.models import Prompt
 from tests.personas import Team
-from tests.transfer.conftest import Files, assert_adds_up, everything, refused_import, run_import, versions
+from tests.transfer.conftest import Files, assert_adds_up, everything, refused_import, run_export, run_import, versions
 
 type Make = Callable[[Files], Path]
 
@@ -263,6 +263,18 @@ def test_refusals_of_the_whole(
     assert "does not let you save versions" in refused_import(root, capsys, "--as", "noor@shop.example")
     assert "does not let you save versions" in refused_import(root, capsys, "--as", "oda@shop.example")
     assert everything() == before
+
+
+def test_an_export_may_have_more_files_than_a_folder_of_texts(
+    team: Team, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot be made in parts."""
+    team.prompt("support/greeting", versions=3)
+    run_export(tmp_path / "export")
+    monkeypatch.setattr(gathering, "MAX_FILES", 3)
+    assert run_import(tmp_path / "export")["unchanged"] == ["support/greeting"]
+    monkeypatch.setattr(gathering, "MAX_EXPORTED", 3)
+    assert "export holds more than 3 files" in refused_import(tmp_path / "export", capsys)
 
 
 def test_files_make_new_versions_after_the_first_release(team: Team, folder: Make) -> None:

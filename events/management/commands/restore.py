@@ -71,17 +71,32 @@ class Command(BaseCommand):
         major = restore.check_target(archive, options["replace"])
         said = []
         # Before the rows, which without their keys would be worth nothing.
-        if aside := backup_keys.merge(keys, moment):
+        aside = backup_keys.merge(keys, moment)
+        if aside is not None:
             said.append(f"The key file was joined with the backup's keys, which sign now; the former one is {aside}.")
-        restore.load(archive, major)
+            self._say(options, said[-1])
+        try:
+            restore.load(archive, major)
+        except BaseException:
+            if aside is not None and not restore.is_loaded(archive):
+                backup_keys.put_back(aside)
+                self._say(options, "The restore did not happen: the former key file is in its place again.")
+            raise
         if sentence := restore.put_checkpoints(settings.CHECKPOINT_FILE, archive.text(CHECKPOINTS), moment):
             said.append(sentence)
+            self._say(options, sentence)
         wrong = restore.differences(archive)
         call_command("migrate", interactive=False, verbosity=0, stdout=io.StringIO())
         findings = self._verify()
         wrong += [f"{row['project']}  {row['subject']}: {row['broken']}" for row in findings if row["broken"]]
         self._tell(options, archive, said, wrong, len(findings))
         return not wrong
+
+    def _say(self, options: dict[str, Any], sentence: str) -> None:
+        """At once, so that it is read also when the rest is never reached."""
+        out = self.stderr if options["json"] else self.stdout
+        out.write(sentence)
+        out.flush()
 
     def _verify(self) -> list[dict[str, Any]]:
         connections.close_all()
@@ -98,7 +113,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(shape | {"said": said, "checked": checked, "wrong": wrong, "fenced": True}))
             return
         self.stdout.write(f"Restored {projects} projects as of {archive.manifest['taken_at']}, each with a new epoch.")
-        for sentence in [*said, *wrong]:
+        for sentence in wrong:
             self.stdout.write(sentence)
         self.stdout.write(
             f"verify: {len(wrong)} do not add up." if wrong else f"verify: all {checked} findings add up."

@@ -13,35 +13,40 @@ from accounts.actions.api_keys import create_key
 from accounts.actions.members import create_user
 from accounts.models import Project, User
 from accounts.roles import Scope
-from prompts.demo.loader import begin_demo, load_demo_for
+from prompts.demo.loader import load_demo_for, resume_demo
 
 EMAIL = "admin@example.com"
 
 
 class Command(BaseCommand):
     help = (
-        "Make an admin, and the project demo, when there is no admin yet; print how to sign in, this once, "
-        "and how the demo stands while it is being made."
+        "Make an admin, and the project demo, where there are no accounts and projects yet; print how to sign in, "
+        "this once, and how the demo stands while it is being made."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--no-demo", action="store_true", help="Make the admin alone.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not User.objects.filter(is_superuser=True).exists():
+        if not User.objects.exists() and not Project.objects.exists():
             self._begin(with_demo=not options["no_demo"])
-        if told := import_string(settings.DEMO_TOLD)():
-            self.stdout.write(told)
+        elif not User.objects.filter(is_superuser=True).exists():
+            self.stdout.write(
+                "There are accounts or projects here and no superuser: `manage.py createsuperuser` makes one."
+            )
+        for sentence in filter(None, (resume_demo(), import_string(settings.DEMO_TOLD)())):
+            self.stdout.write(sentence)
 
     def _begin(self, *, with_demo: bool) -> None:
         with transaction.atomic():
             password = secrets.token_urlsafe(12)
             admin = create_user(email=EMAIL, name="Admin", password=password, is_staff=True, is_superuser=True)
             key = self._demo(admin) if with_demo else None
-        self.stdout.write(f"Sign in: {EMAIL}  password {password}")
-        if key:
-            self.stdout.write(f"Key: {key}")
-            begin_demo(Project.objects.get(name="demo"))
+            # Before the commit: a password that could not be told would be nobody's, for good.
+            self.stdout.write(f"Sign in: {EMAIL}  password {password}")
+            if key:
+                self.stdout.write(f"Key: {key}")
+            self.stdout.flush()
 
     def _demo(self, admin: User) -> str:
         project = load_demo_for(admin)

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from accounts.setup_code import setup_code
+from prompts.demo.loader import resume_demo
 
 
 class Command(BaseCommand):
@@ -16,3 +17,5 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not User.objects.exists():
             self.stdout.write(f"Set up: {settings.ORIGIN}{reverse('welcome')}  code {setup_code()}")
+        elif sentence := resume_demo():  # the set-up page was ended while it made the examples
+            self.stderr.write(sentence)

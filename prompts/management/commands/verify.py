@@ -1,5 +1,6 @@
 """Check that history adds up."""
 
+import dataclasses
 import json
 import sys
 from typing import Any
@@ -21,7 +22,7 @@ class Command(ProjectCommand):
             findings += [(None, finding) for finding in verify_accounts()]
         broken = [finding for _, finding in findings if finding.broken is not None]
         if options["json"]:
-            rows = [{"project": name, "subject": f.subject, "broken": f.broken} for name, f in findings]
+            rows = [{"project": name, **dataclasses.asdict(finding)} for name, finding in findings]
             self.stdout.write(json.dumps({"ok": not broken, "findings": rows}, ensure_ascii=False))
         else:
             for name, finding in findings:
