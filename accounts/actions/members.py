@@ -36,7 +36,7 @@ def create_user(
     if len(name) > LONGEST_NAME:
         raise wrong("name", f"The name has {len(name)} characters; at most {LONGEST_NAME} are kept.")
     with refusals(), transaction.atomic():
-        user = User.objects.filter(email__iexact=email).first() or User(email=email)
+        user = User.objects.addressed(email).first() or User(email=email)
         is_new = user.pk is None
         if password is not None:
             try:
