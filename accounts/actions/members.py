@@ -11,6 +11,7 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.actions.sign_in import set_password
 from accounts.models import BreakGlassGrant, Membership, Project, ProjectGroupPermission, RoleGroup, User
 from accounts.policies import Principal
 from accounts.roles import ROLE_PERMISSIONS, Permission, Role
@@ -38,19 +39,22 @@ def create_user(
     with refusals(), transaction.atomic():
         user = User.objects.addressed(email).first() or User(email=email)
         is_new = user.pk is None
-        if password is not None:
-            try:
-                validate_password(password, user)
-            except ValidationError as error:
-                raise wrong("password", " ".join(error.messages)) from None
-            user.set_password(password)
-        elif is_new:
-            user.set_unusable_password()
         if is_new:
             user.name = name
+            user.set_password(None if password is None else _good(password, user))
         user.is_staff, user.is_superuser = user.is_staff or is_staff, user.is_superuser or is_superuser
         user.save()
+    if password is not None and not is_new:
+        set_password(user=user, password=password, by=None)
     return user
+
+
+def _good(password: str, user: User) -> str:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise wrong("password", " ".join(error.messages)) from None
+    return password
 
 
 def make_role_groups(project: Project) -> None:
