@@ -103,6 +103,9 @@ def remove_member(*, membership: Membership, by: Principal | None) -> None:
     if by is not None:
         require(by.may(Permission.ADMINISTER))
     with refusals(), transaction.atomic():
+        # Of two removals at once, the second waits here, and then finds nobody.
+        if not Membership.objects.select_for_update().filter(pk=membership.pk).exists():
+            raise DomainError("not_found", "There is no such member within reach.")
         record(
             EventKind.MEMBER_REMOVED,
             project_id=membership.project_id,
