@@ -170,8 +170,10 @@ def _is_of_a_member(request: HttpRequest, project: str) -> bool:
     What anybody else sends is not stored: it would fill the disk.
     """
     author = request.get_signed_cookie(AUTHOR, default=None, max_age=AUTHOR_KNOWN)
-    members = Membership.objects.filter(user=author, user__is_active=True, project__name=project)
-    member = None if author is None else members.select_related("user").first()
+    if author is None:
+        return False
+    members = Membership.objects.filter(user=int(author), user__is_active=True, project__name=project)
+    member = members.select_related("user").first()
     return member is not None and take_write(member.user).left is not None
 
 
