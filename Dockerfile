@@ -9,13 +9,12 @@ COPY . .
 RUN PROMPTFORGE_ENV=production PROMPTFORGE_VAR=/tmp/var PROMPTFORGE_ALLOWED_HOSTS=build.invalid \
     PROMPTFORGE_SECRET_KEY=only-for-collecting-the-static-files-in-this-layer \
     /opt/venv/bin/python manage.py collectstatic --no-input \
-    && mkdir -p /app/var && mv /tmp/var/static /app/var/static \
     && /opt/venv/bin/python -m compileall -q /app
 
 FROM python:3.13-slim
-# /data is what changes at run time (mount a volume there); the static files in it are those of the image, always.
+# /data is what changes at run time: mount a volume there, or a folder of the host that user 10001 may write.
 RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin promptforge \
-    && mkdir /data && ln -s /app/var/static /data/static && chown promptforge: /data
+    && mkdir /data && chown promptforge: /data
 COPY --from=build /opt/venv /opt/venv
 # Owned by root: the application cannot change its own code or its static files.
 COPY --from=build /app /app

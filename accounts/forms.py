@@ -86,7 +86,7 @@ class NewUserForm(VerbForm):
 
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"]
-        if User.objects.filter(email__iexact=email).exists():
+        if User.objects.addressed(email).exists():
             raise forms.ValidationError("A person with this address is here already.")
         return email
 
@@ -130,7 +130,7 @@ class NewMemberForm(InProjectForm):
     roles = RolesField()
 
     def do(self) -> Done:
-        user = User.objects.filter(email__iexact=self.cleaned_data["email"], kind=User.Kind.PERSON).first()
+        user = User.objects.addressed(self.cleaned_data["email"]).filter(kind=User.Kind.PERSON).first()
         by, roles = self.by, self.cleaned_data["roles"]
         if user is None:
             raise DomainError("not_found", f"There is no person with the address {self.cleaned_data['email']}.")
@@ -219,7 +219,7 @@ class NewGrantForm(InProjectForm):
 
     def do(self) -> Done:
         by, email = self.by, self.cleaned_data["email"]
-        member = by.project.membership_set.filter(user__email__iexact=email).select_related("user").first()
+        member = by.project.membership_set.filter(user__in=User.objects.addressed(email)).select_related("user").first()
         if member is None:
             raise DomainError("not_found", f"No member of {by.project} has the address {email}.")
         grant = grant_break_glass(project=by.project, user=member.user, minutes=self.cleaned_data["minutes"], by=by)

@@ -17,6 +17,8 @@ from events.fence import is_fenced
 
 log = logging.getLogger("promptforge.mail")
 
+LEASE = timedelta(minutes=5)  # longer than a mail server may take for a letter
+
 
 def send_letters() -> None:
     """Send every letter that is due; one that cannot be sent is tried again for as long as its link would last."""
@@ -25,25 +27,31 @@ def send_letters() -> None:
     lasts = settings.PASSWORD_RESET_TIMEOUT
     ResetLetter.objects.filter(asked_at__lt=Now() - timedelta(seconds=lasts)).delete()
     tried: list[int] = []
-    while _send_next(tried):
-        pass
+    while letter := _lease(tried):
+        tried.append(letter.pk)
+        _send(letter)
 
 
 @transaction.atomic
-def _send_next(tried: list[int]) -> bool:
-    due = ResetLetter.objects.exclude(pk__in=tried).order_by("asked_at").select_related("user")
-    letter = due.select_for_update(skip_locked=True, of=("self",)).first()
-    if letter is None:
-        return False
-    tried.append(letter.pk)
+def _lease(tried: list[int]) -> ResetLetter | None:
+    """The next letter, which is as if asked for later until it is sent or put back: nobody else sends it meanwhile."""
+    due = ResetLetter.objects.filter(asked_at__lte=Now()).exclude(pk__in=tried).order_by("asked_at")
+    letter = due.select_related("user").select_for_update(skip_locked=True, of=("self",)).first()
+    if letter is not None:
+        ResetLetter.objects.filter(pk=letter.pk).update(asked_at=Now() + LEASE)
+    return letter
+
+
+def _send(letter: ResetLetter) -> None:
+    row = ResetLetter.objects.filter(pk=letter.pk)
     try:
         mailers.default.send_messages([message(letter.user)])
     except Exception as error:  # noqa: BLE001 - a mail server fails in many ways
         # Not its words: they may quote an address or a password.
         log.warning("A letter for a new password could not be sent (%s)", type(error).__name__)
+        row.update(asked_at=letter.asked_at)
     else:
-        letter.delete()
-    return True
+        row.delete()
 
 
 def message(user: User) -> EmailMessage:

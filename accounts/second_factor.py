@@ -14,6 +14,7 @@ from accounts.sign_in_limits import Counted, half_succeeded, succeeded
 from promptforge.lib.sealing import Unsealable
 
 LAST_COUNTER = "last_counter"
+_WHO_HELPS = "Ask your operator to remove your second factor."
 
 
 def has_second_factor(user: User | AnonymousUser) -> bool:
@@ -50,7 +51,7 @@ def use_code(user: User, code: str) -> Authenticator | None:
                 factor.user = user
                 return factor
     except Unsealable as error:
-        raise ValidationError(f"{error} Ask your operator to remove your second factor.") from None
+        raise ValidationError(f"{error} {_WHO_HELPS}") from None
     return None
 
 
@@ -63,6 +64,10 @@ def _use_totp(factor: Authenticator, code: str) -> bool:
     return True
 
 
-def recovery_codes_left(user: User) -> int:
+def recovery_codes_left(user: User) -> tuple[int, str]:
+    """How many, and why not more when they cannot be read."""
     codes = Authenticator.objects.filter(user=user, type=Authenticator.Type.RECOVERY_CODES).first()
-    return 0 if codes is None else len(RecoveryCodes(codes).get_unused_codes())
+    try:
+        return (0 if codes is None else len(RecoveryCodes(codes).get_unused_codes())), ""
+    except Unsealable as error:
+        return 0, f"{error} {_WHO_HELPS}"

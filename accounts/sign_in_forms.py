@@ -93,7 +93,7 @@ class LetterForm(ResetPasswordForm):  # type: ignore[misc]
 
     def save(self, *_: Any, **__: Any) -> str:
         email: str = self.cleaned_data["email"]
-        people = User.objects.filter(email__iexact=email, kind=User.Kind.PERSON, is_active=True)
+        people = User.objects.addressed(email).filter(kind=User.Kind.PERSON, is_active=True)
         letters = [ResetLetter(user=person) for person in people]
         ResetLetter.objects.bulk_create(letters, ignore_conflicts=True)
         return email

@@ -11,7 +11,7 @@ from django.db.models import F
 from django.db.models.functions import Greatest, Now
 from django.utils.crypto import salted_hmac
 
-from accounts.models import SignInFailures
+from accounts.models import SignInFailures, User
 
 FREE = 10
 LONGEST = 900
@@ -33,7 +33,7 @@ def begin(email: str, address: str, what: str = "") -> Counted:
 
     Passwords and codes of an account are one count; `what` names another.
     """
-    account, network = _digest(f"{what}account {email.strip().casefold()}"), _network(address, what)
+    account, network = _digest(f"{what}account {_one_spelling(email.strip())}"), _network(address, what)
     with transaction.atomic():
         rows = [_locked(digest) for digest in sorted(filter(None, (account, network)))]
         now = rows[0].now  # type: ignore[attr-defined]
@@ -81,6 +81,12 @@ def _locked(digest: str) -> SignInFailures:
         row = SignInFailures.objects.select_for_update().annotate(now=Now()).filter(digest=digest).first()
         if row is not None:  # else a sign-in that succeeded meanwhile deleted it
             return row
+
+
+def _one_spelling(email: str) -> str:
+    """The same for every spelling that finds the same account: else each spelling would have tries of its own."""
+    found = User.objects.addressed(email).values_list("email", flat=True).first()
+    return (found or email).casefold()
 
 
 def _digest(text: str) -> str:

@@ -145,9 +145,11 @@ def account(request: HttpRequest) -> HttpResponse:
     user: Any = request.user
     current = request.session.session_key
     sessions = [(public_id(row), row, row.session_key == current) for row in sessions_of(user)]
+    codes_left, says = recovery_codes_left(user)
     context = {
         "has_second_factor": has_second_factor(user),
-        "codes_left": recovery_codes_left(user),
+        "codes_left": codes_left,
+        "codes_say": says,
         "sessions": sorted(sessions, key=lambda entry: not entry[2]),
     }
     return render(request, "account/account.html", context)
@@ -206,6 +208,11 @@ class RemoveFactor(DeactivateTOTPView):  # type: ignore[misc]
 
 
 class RenewCodes(GenerateRecoveryCodesView):  # type: ignore[misc]
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context: dict[str, Any] = super(GenerateRecoveryCodesView, self).get_context_data(**kwargs)
+        context["unused_code_count"], context["codes_say"] = recovery_codes_left(context["form"].user)
+        return context
+
     def form_valid(self, form: Any) -> HttpResponse:
         return _codes(self.request, renew_recovery_codes(user=self.request.user))
 

@@ -150,7 +150,8 @@ LANGUAGE_CODE = "en"
 USE_I18N = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "/static/"
-STATIC_ROOT = VAR / "static" if PRODUCTION else None  # elsewhere the files are served from where they lie
+# In production beside the code that names them, whatever is mounted at VAR; else they are served from where they lie.
+STATIC_ROOT = ROOT / "var" / "static" if PRODUCTION else None
 STATICFILES_DIRS = [ROOT / "static"]
 WHITENOISE_USE_FINDERS = not PRODUCTION
 STORAGES = {

@@ -11,6 +11,7 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.actions.sign_in import set_password
 from accounts.models import BreakGlassGrant, Membership, Project, ProjectGroupPermission, RoleGroup, User
 from accounts.policies import Principal
 from accounts.roles import ROLE_PERMISSIONS, Permission, Role
@@ -36,21 +37,24 @@ def create_user(
     if len(name) > LONGEST_NAME:
         raise wrong("name", f"The name has {len(name)} characters; at most {LONGEST_NAME} are kept.")
     with refusals(), transaction.atomic():
-        user = User.objects.filter(email__iexact=email).first() or User(email=email)
+        user = User.objects.addressed(email).first() or User(email=email)
         is_new = user.pk is None
-        if password is not None:
-            try:
-                validate_password(password, user)
-            except ValidationError as error:
-                raise wrong("password", " ".join(error.messages)) from None
-            user.set_password(password)
-        elif is_new:
-            user.set_unusable_password()
         if is_new:
             user.name = name
+            user.set_password(None if password is None else _good(password, user))
         user.is_staff, user.is_superuser = user.is_staff or is_staff, user.is_superuser or is_superuser
         user.save()
+    if password is not None and not is_new:
+        set_password(user=user, password=password, by=None)
     return user
+
+
+def _good(password: str, user: User) -> str:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise wrong("password", " ".join(error.messages)) from None
+    return password
 
 
 def make_role_groups(project: Project) -> None:
@@ -99,6 +103,9 @@ def remove_member(*, membership: Membership, by: Principal | None) -> None:
     if by is not None:
         require(by.may(Permission.ADMINISTER))
     with refusals(), transaction.atomic():
+        # Of two removals at once, the second waits here, and then finds nobody.
+        if not Membership.objects.select_for_update().filter(pk=membership.pk).exists():
+            raise DomainError("not_found", "There is no such member within reach.")
         record(
             EventKind.MEMBER_REMOVED,
             project_id=membership.project_id,

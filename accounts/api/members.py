@@ -9,7 +9,7 @@ from accounts.actions.members import add_member, grant_break_glass, remove_membe
 from accounts.admission import idempotent
 from accounts.api.door import DoorView
 from accounts.api.schemas import PROBLEM, GrantShape, MemberShape, page_of
-from accounts.models import Membership
+from accounts.models import Membership, User
 from accounts.roles import Permission
 from accounts.shapes import grant_shape, member_shape
 from accounts.sign_in import require_recent_sign_in
@@ -58,8 +58,8 @@ class MembersView(DoorView):
         """Give a person roles; somebody who is a member already gets exactly these."""
         require(self.principal.may(Permission.ADMINISTER))
         asked = NewMember.read(request)
-        members = Membership.objects.filter(project=self.principal.project, user__email__iexact=asked["email"])
-        is_stranger = not members.exists()
+        members = Membership.objects.filter(project=self.principal.project)
+        is_stranger = not members.filter(user__in=User.objects.addressed(asked["email"])).exists()
         shape = member_shape(add_member(by=self.principal, **asked))
         if is_stranger:  # an address alone does not tell what somebody is called in another project
             shape["name"] = asked["name"]

@@ -40,7 +40,7 @@ class ProjectCommand(BaseCommand):
         return projects[0]
 
     def person(self, email: str, project: Project) -> Principal:
-        user = User.objects.filter(email__iexact=email, kind=User.Kind.PERSON).first()
+        user = User.objects.addressed(email).filter(kind=User.Kind.PERSON).first()
         if user is None:
             raise DomainError("not_found", f"There is no person with the address {email}.")
         return Principal(user, project)

@@ -10,8 +10,12 @@ from guardian.mixins import GuardianUserMixin
 
 
 class UserManager(BaseUserManager["User"]):
+    def addressed(self, email: str | None) -> "models.QuerySet[User]":
+        """Whoever has this address: nobody, or one. PostgreSQL folds both sides, as for the constraint below."""
+        return self.alias(folded=Lower("email")).filter(folded=Lower(models.Value(email)))
+
     def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(email__iexact=username)
+        return self.addressed(username).get()
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         user = self.model(email=email, **fields)

@@ -1,8 +1,10 @@
 """What every page inside a project is: for a signed-in member, and with one answer for what is foreign or absent."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.db import DatabaseError
@@ -24,6 +26,11 @@ from promptforge.lib.rest import translate
 TYPED = "typed"
 NO_MORE = 286  # htmx draws what comes and ends its polling
 MOST_KEPT = 200_000  # characters of a form that are kept while its author signs in again
+WAITS = timedelta(minutes=30)  # how long they are kept for whoever is not signed in
+# A signed cookie that says whom this browser was shown pages to. It opens nothing, and outlives the session, so that
+# what its person typed can be told from what anybody sends.
+AUTHOR = "author"
+AUTHOR_KNOWN = timedelta(days=7)
 
 
 class ProjectPage(View):
@@ -44,9 +51,13 @@ class ProjectPage(View):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
+            project = kwargs.pop("project")
             if not isinstance(request.user, User):
-                return self._to_sign_in(request)
-            self._settle(request.user, kwargs.pop("project"))
+                if request.method == "POST" and _is_of_a_member(request, project):
+                    self._keep(request)
+                    request.session.set_expiry(WAITS)  # the sign-in sets it anew
+                return _to_sign_in(request)
+            self._settle(request.user, project)
             waited = _given_back(request)  # what is sent by now takes its place
             if request.method == "POST":
                 return self._act(request, *args, **kwargs)
@@ -79,7 +90,8 @@ class ProjectPage(View):
         except (DomainError, DatabaseError) as error:
             self.refusal = _as_refusal(error)
             if self.refusal.code == "reauthentication_required":
-                return self._to_sign_in(request)
+                self._keep(request)
+                return _to_sign_in(request)
             if self.refusal.status in (404, 405) or not hasattr(self, "get"):
                 raise self.refusal from error
             response: HttpResponse = self.get(request, *args, **kwargs)
@@ -93,22 +105,14 @@ class ProjectPage(View):
             return _in_its_place(request, "This cannot be shown any more", says)
         return error_page(request, refusal.status, says)
 
-    def _to_sign_in(self, request: HttpRequest) -> HttpResponse:
-        """Through the sign-in and back to this page; what was typed in its form waits there."""
-        if request.method == "POST":
-            typed = request.POST.copy()
-            for name in ("csrfmiddlewaretoken", *self.never_kept):
-                typed.pop(name, None)
-            text = typed.urlencode()
-            if len(text) <= MOST_KEPT:
-                request.session[TYPED] = {"path": request.path, "text": text}
-        # Who is signed in is not asked who they are, but to prove it anew.
-        to = reverse("account_reauthenticate" if request.user.is_authenticated else "account_login")
-        if _is_for_a_part(request):
-            sign_in = redirect_to_login(_page_around(request), to).url
-            says = "Sign in in a window of its own, then go on here: what you typed is kept."
-            return _in_its_place(request, "You are signed out", says, sign_in)
-        return redirect_to_login(request.get_full_path(), to)
+    def _keep(self, request: HttpRequest) -> None:
+        """Let what was typed in the page's form wait for its author, who signs in and comes back."""
+        typed = request.POST.copy()
+        for name in ("csrfmiddlewaretoken", *self.never_kept):
+            typed.pop(name, None)
+        text = typed.urlencode()
+        if len(text) <= MOST_KEPT:
+            request.session[TYPED] = {"path": request.path, "text": text}
 
     @cached_property
     def may(self) -> Mapping[str, bool]:
@@ -136,6 +140,15 @@ class ProjectPage(View):
         )
         response["Cache-Control"] = "private, no-cache"
         response["Vary"] = "Cookie, HX-Request"
+        response.set_signed_cookie(
+            AUTHOR,
+            str(self.principal.user.pk),
+            max_age=AUTHOR_KNOWN,
+            path="/p/",
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+            samesite="Lax",
+        )
         return response
 
     def done(self, address: str, sentence: str, then: str = "") -> HttpResponseRedirect:
@@ -149,6 +162,30 @@ def refuse_nul(sent: QueryDict) -> None:
     for field, values in sent.lists():
         if "\0" in field or any("\0" in value for value in values):
             raise wrong(field, "This field holds the NUL character. Remove it.", "nul_not_allowed")
+
+
+def _is_of_a_member(request: HttpRequest, project: str) -> bool:
+    """Whether the browser of a member sent it who is not signed in any more, and no faster than members may write.
+
+    What anybody else sends is not stored: it would fill the disk.
+    """
+    author = request.get_signed_cookie(AUTHOR, default=None, max_age=AUTHOR_KNOWN)
+    if author is None:
+        return False
+    members = Membership.objects.filter(user=int(author), user__is_active=True, project__name=project)
+    member = members.select_related("user").first()
+    return member is not None and take_write(member.user).left is not None
+
+
+def _to_sign_in(request: HttpRequest) -> HttpResponse:
+    """Through the sign-in and back to this page."""
+    # Who is signed in is not asked who they are, but to prove it anew.
+    to = reverse("account_reauthenticate" if request.user.is_authenticated else "account_login")
+    if _is_for_a_part(request):
+        sign_in = redirect_to_login(_page_around(request), to).url
+        says = "Sign in in a window of its own, then go on here: what you typed is kept."
+        return _in_its_place(request, "You are signed out", says, sign_in)
+    return redirect_to_login(request.get_full_path(), to)
 
 
 def _is_for_a_part(request: HttpRequest) -> bool:

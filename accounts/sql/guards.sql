@@ -20,13 +20,19 @@ BEGIN
 END;
 $guard$;
 
--- The groups of a member follow the membership's roles at once, whichever door changed them.
+-- The groups of a member follow the membership's roles at once, whichever door changed them. Rights of the person's own
+-- end with the membership: whoever is a member again has what the new roles give.
 CREATE OR REPLACE FUNCTION public.promptforge_membership_groups() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $guard$
 BEGIN
     IF TG_OP <> 'INSERT' THEN
         DELETE FROM public.accounts_user_groups g USING public.accounts_rolegroup r
         WHERE g.user_id = OLD.user_id AND g.group_id = r.group_id AND r.project_id = OLD.project_id;
+    END IF;
+    IF TG_OP = 'DELETE' THEN
+        DELETE FROM public.accounts_projectuserpermission g WHERE g.user_id = OLD.user_id AND g.content_object_id = OLD.project_id;
+        DELETE FROM public.prompts_promptuserpermission g USING public.prompts_prompt p
+        WHERE g.user_id = OLD.user_id AND g.content_object_id = p.id AND p.project_id = OLD.project_id;
     END IF;
     IF TG_OP <> 'DELETE' THEN
         INSERT INTO public.accounts_user_groups (user_id, group_id)
@@ -60,6 +66,7 @@ BEGIN
         PERFORM public.promptforge_refuse('membership_of_person', 'People are members; a service account has its key. A membership keeps its person and project.');
     END IF;
     -- [end]
+    NEW.created_at := CASE WHEN TG_OP = 'INSERT' THEN public.promptforge_now() ELSE OLD.created_at END;
     RETURN NEW;
 END;
 $guard$;

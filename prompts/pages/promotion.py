@@ -80,7 +80,8 @@ class PromotionPage(ProjectPage):
         if not now.is_open or now.promotion.version_id == now.head.version_id:
             return False
         mine = BreakGlassGrant.objects.filter(user=self.principal.user, project=self.principal.project)
-        return mine.filter(at__lte=now.now, expires_at__gt=now.now).exists()
+        since = self.membership.created_at  # a grant ends with the membership that it was given to
+        return mine.filter(at__gte=since, at__lte=now.now, expires_at__gt=now.now).exists()
 
     def _around(self, now: Standing) -> dict[str, Any]:
         """What is live now, and who may not approve."""

@@ -427,7 +427,10 @@ BEGIN
         -- [end]
         -- [break_glass_right]
         IF NOT public.promptforge_holds(NEW.actor_id, 'read', prompt.project_id, prompt.id) OR NOT EXISTS (
-            SELECT FROM public.accounts_breakglassgrant g WHERE g.user_id = NEW.actor_id AND g.project_id = prompt.project_id
+            -- A grant ends with the membership that it was given to.
+            SELECT FROM public.accounts_breakglassgrant g
+            JOIN public.accounts_membership m ON m.user_id = g.user_id AND m.project_id = g.project_id AND m.created_at <= g.at
+            WHERE g.user_id = NEW.actor_id AND g.project_id = prompt.project_id
                 AND g.at <= NEW.recorded_at AND g.expires_at > NEW.recorded_at) THEN
             PERFORM public.promptforge_refuse('break_glass_right', 'Breaking glass takes a grant that somebody else gave and that has not expired.');
         END IF;

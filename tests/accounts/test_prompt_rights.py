@@ -3,13 +3,16 @@
 import json
 
 import pytest
+from guardian.shortcuts import assign_perm
 
+from accounts.actions.members import remove_member, set_roles
+from accounts.models import Membership
 from accounts.policies import holds
 from accounts.roles import Permission
 from events.models import Event
 from promptforge.lib.errors import DomainError
 from prompts.actions.rights import set_prompt_rights
-from tests.personas import Team
+from tests.personas import Team, make_team
 
 
 def test_rights_are_set_with_an_event(team: Team) -> None:
@@ -31,3 +34,22 @@ def test_only_an_admin_sets_rights_and_only_of_members(team: Team) -> None:
         with pytest.raises(DomainError):
             set_prompt_rights(by=by, prompt=prompt, user=user, rights=rights)
     assert not Event.objects.filter(kind="rights.changed").exists()
+
+
+@pytest.mark.parametrize("door", ["verb", "queryset"])
+def test_rights_end_with_the_membership(team: Team, door: str) -> None:
+    noor, prompt = team.noor.user, team.prompt()
+    other = make_team("other", preset="solo")
+    set_roles(project=other.project, user=noor, roles=["viewer"], by=None)
+    elsewhere = other.prompt()
+    set_prompt_rights(by=team.farah, prompt=prompt, user=noor, rights=["review", "release"])
+    set_prompt_rights(by=other.farah, prompt=elsewhere, user=noor, rights=["release"])
+    assign_perm("configure", noor, team.project)
+    membership = Membership.objects.get(project=team.project, user=noor)
+    if door == "verb":
+        remove_member(membership=membership, by=team.farah)
+    else:
+        Membership.objects.filter(pk=membership.pk).delete()
+    set_roles(project=team.project, user=noor, roles=["viewer"], by=team.farah)
+    assert [right for right in Permission if holds(noor, right, team.project, prompt)] == [Permission.READ]
+    assert holds(noor, Permission.RELEASE, other.project, elsewhere)

@@ -49,6 +49,19 @@ def test_fifty_wrong_guesses_at_once_count_fifty(root: None) -> None:
     assert not SignInFailures.objects.exists()
 
 
+@pytest.mark.parametrize("spelling", ["MIKKA", "mİkka", "mi\N{KELVIN SIGN}ka", "mıkka"])
+def test_whoever_is_found_by_a_spelling_is_counted_by_it(committed_db: str, spelling: str) -> None:
+    """`ı` has the capital letter of `i`, `İ` its small one, and the Kelvin sign that of `k`."""
+    stored, typed = "mikka@example.com", f"{spelling}@example.com"
+    create_user(email=stored, password=RIGHT)
+    attempt("wrong", stored)
+    attempt("wrong", typed)
+    found = attempt(RIGHT, typed).status_code == 302
+    assert SignInFailures.objects.count() == (0 if found else 2)
+    if spelling in ("MIKKA", "mıkka"):
+        assert found == (spelling == "MIKKA"), "what folds to another letter is another address"
+
+
 def test_a_network_is_counted_and_a_success_gives_back_its_own_try(root: None) -> None:
     for number in range(10):
         assert attempt("wrong", f"p{number}@example.com", f"8.8.4.{number}").status_code == 200

@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 import pytest
 from django.utils import timezone
 
+from accounts.actions.members import remove_member
 from accounts.models import BreakGlassGrant, Membership, User
 from promptforge.lib.ids import encode
 from tests.api.conftest import Caller, body_of, problem_of, written
 from tests.api.people import events_of, last_event, person, refused, signed_in
 from tests.personas import Team
+from tests.races.conftest import at_once
 
 
 def member_id(team: Team, name: str) -> str:
@@ -66,6 +68,13 @@ def test_roles_bite_on_the_next_request(team: Team, api: Caller) -> None:
     body_of(noor.get("prompts"))
     assert api.send("DELETE", f"members/{member_id(team, 'noor')}").status_code == 204
     problem_of(noor.get("prompts"), 404, "project_not_found")
+
+
+def test_of_two_removals_at_once_one_is_told(team: Team) -> None:
+    newest, noor = last_event(), Membership.objects.get(project=team.project, user=team.noor.user)
+    answers = at_once(2, lambda _: remove_member(membership=Membership.objects.get(pk=noor.pk), by=team.farah))
+    assert sorted(str(getattr(answer, "code", answer)) for answer in answers) == ["None", "not_found"]
+    assert events_of(team, newest) == ["member.removed"]
 
 
 def test_members_are_listed_in_pages(team: Team, foreign: Team, api: Caller) -> None:

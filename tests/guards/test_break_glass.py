@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from accounts.actions.members import grant_break_glass, remove_member
+from accounts.actions.members import grant_break_glass, remove_member, set_roles
 from accounts.models import ApiKey, BreakGlassGrant, Membership
 from accounts.policies import Principal
 from prompts.actions.releases import break_glass, default_target
@@ -25,7 +25,9 @@ def test_breaking_glass_takes_a_long_reason(careful_team: Team, reason: str) -> 
         glass(team, prompt, 1, reason=reason)
 
 
-@pytest.mark.parametrize("lacking", ["grant", "time", "membership", "activity", "project", "person", "superuser"])
+@pytest.mark.parametrize(
+    "lacking", ["grant", "time", "membership", "same membership", "activity", "project", "person", "superuser"]
+)
 def test_breaking_glass_takes_a_grant_that_holds(careful_team: Team, lacking: str) -> None:
     team = careful_team
     prompt = team.prompt()
@@ -34,8 +36,11 @@ def test_breaking_glass_takes_a_grant_that_holds(careful_team: Team, lacking: st
         give(team)
     if lacking == "time":
         let_time_pass(hours=2)
-    if lacking == "membership":
+    if lacking in ("membership", "same membership"):
         remove_member(membership=Membership.objects.get(project=team.project, user=team.noor.user), by=None)
+    if lacking == "same membership":
+        set_roles(project=team.project, user=team.noor.user, roles=["viewer"], by=None)
+        Membership.objects.filter(user=team.noor.user).update(created_at=timezone.now() - timedelta(days=9))
     if lacking == "activity":
         team.noor.user.is_active = False
         team.noor.user.save()

@@ -3,7 +3,10 @@
 import gzip
 import hashlib
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from promptforge.lib.static_files import HashedFiles
@@ -46,6 +49,16 @@ def test_every_icon_that_is_named_is_drawn() -> None:
         for name in re.findall(r'{% icon "([^"|]+)"(?: "\w+")? %}', path.read_text())
     }
     assert named <= drawn
+
+
+def test_an_image_keeps_its_files_whatever_is_mounted_for_its_state(tmp_path: Path) -> None:
+    production = {"PROMPTFORGE_ENV": "production", "PROMPTFORGE_VAR": str(tmp_path)}
+    needed = {"PROMPTFORGE_ALLOWED_HOSTS": "shop.example", "PROMPTFORGE_SECRET_KEY": "x" * 50}
+    program = "from promptforge import settings; print(settings.STATIC_ROOT)"
+    told = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=os.environ | production | needed, capture_output=True, check=True
+    )
+    assert not Path(told.stdout.decode().strip()).is_relative_to(tmp_path)
 
 
 def test_a_module_imports_what_has_its_final_name(tmp_path: Path) -> None:

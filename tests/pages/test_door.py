@@ -1,13 +1,16 @@
 """What every page of a project does at its door: signing in, foreign and absent, and what was typed meanwhile."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 from playwright.sync_api import expect
 
-from accounts.models import Membership
+from accounts.models import Membership, Session
+from accounts.pages.door import AUTHOR, TYPED
 from promptforge.pages import urlpatterns
 from tests.conftest import _point_at
 from tests.pages.conftest import Demo, Visit, accessible, signed_in
@@ -55,12 +58,22 @@ def test_a_form_needs_its_token(demo: Demo) -> None:
     assert "Load the page again" in answer.content.decode()
 
 
+def ended(demo: Demo, name: str) -> Client:
+    """The browser of somebody who was shown a page, and whose session has ended since."""
+    client = signed_in(demo.people[name])
+    assert client.get("/p/demo/prompts/").status_code == 200
+    Session.objects.all().delete()
+    del client.cookies["sessionid"]  # as a browser does when its time is over
+    return client
+
+
 def test_what_was_typed_waits_behind_the_sign_in(demo: Demo) -> None:
-    client = Client()
+    client = ended(demo, "cleo")
     path = "/p/demo/prompts/support/greeting/"
     typed = {"act": "roll-back", "channel": "stable", "version": "8", "reason": "It greets <twice>."}
     answer = client.post(path, typed)
     assert answer.status_code == 302
+    assert Session.objects.get().expire_date < timezone.now() + timedelta(minutes=31)
     client.force_login(demo.people["cleo"], backend="django.contrib.auth.backends.ModelBackend")
     again = client.get(path).content.decode()
     assert "It greets &lt;twice&gt;." in again
@@ -70,8 +83,32 @@ def test_what_was_typed_waits_behind_the_sign_in(demo: Demo) -> None:
     assert "not sent yet" not in after
 
 
+def test_nothing_is_kept_of_what_a_stranger_sends(demo: Demo) -> None:
+    ada, noor = ended(demo, "ada"), ended(demo, "noor")
+    Membership.objects.filter(user=demo.people["noor"]).delete()
+    forged = Client()
+    forged.cookies[AUTHOR] = str(demo.people["ada"].pk)
+    for client, project in ((Client(), "demo"), (Client(), "none"), (forged, "demo"), (noor, "demo"), (ada, "none")):
+        path = f"/p/{project}/prompts/support/greeting/"
+        answer = client.post(path, {"act": "roll-back", "reason": "x" * 10_000})
+        assert answer["Location"].startswith("/accounts/sign-in/?next="), path
+    assert not Session.objects.exists()
+
+
+def test_a_sign_in_lasts_as_long_as_any_although_something_waited(demo: Demo) -> None:
+    client = ended(demo, "ada")
+    demo.people["ada"].set_password("a long enough secret")
+    demo.people["ada"].save()
+    client.post("/p/demo/edit/support/greeting/", {"act": "draft", "text": "Typed", "config": "{}"})
+    client.post("/accounts/sign-in/", {"login": demo.people["ada"].email, "password": "a long enough secret"})
+    session = Session.objects.get()
+    assert session.user == demo.people["ada"]
+    assert session.expire_date > timezone.now() + timedelta(hours=11)
+    assert TYPED in client.session
+
+
 def test_what_waited_is_dropped_when_the_form_is_sent_meanwhile(demo: Demo) -> None:
-    client, path = Client(), "/p/demo/edit/support/greeting/"
+    client, path = ended(demo, "ada"), "/p/demo/edit/support/greeting/"
     client.post(path, {"act": "draft", "text": "Older", "config": "{}"})
     client.force_login(demo.people["ada"], backend="django.contrib.auth.backends.ModelBackend")
     client.post(path, {"act": "draft", "text": "Newer", "config": "{}"})

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from django.conf import LazySettings
-from django.test import Client
 from playwright.sync_api import expect
 
+from accounts.models import Session
 from accounts.pages.door import TYPED
 from evaluations.models import Budget, ModelConnection
 from tests.evaluations.stub_provider import providing
-from tests.pages.conftest import Demo, Visit
+from tests.pages.conftest import Demo, Visit, signed_in
 from tests.pages.test_settings import banner
 
 MODELS = "/p/demo/settings/models/"
@@ -57,7 +57,10 @@ def test_by_keyboard_from_connecting_a_model_to_removing_it(
         assert (row.key, row.removed_at is None) == (None, False)
 
 
-def test_a_key_does_not_wait_in_the_session_of_who_must_sign_in_again(client: Client, demo: Demo) -> None:
+def test_a_key_does_not_wait_in_the_session_of_who_must_sign_in_again(demo: Demo) -> None:
+    client = signed_in(demo.people["farah"])
+    client.get(MODELS)
+    Session.objects.all().delete()
     sent = {"act": "add", "name": "new", "kind": "openai", "model": "gpt-4o", "max_concurrency": "8", "api_key": KEY}
     assert client.post(MODELS, sent).status_code == 302
     assert "name=new" in client.session[TYPED]["text"]

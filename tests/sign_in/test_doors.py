@@ -1,7 +1,9 @@
 """The pages about signing in as somebody sees them who should not get in: every address, every trick."""
 
+import io
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import pytest
@@ -12,7 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from accounts.actions.members import create_user
 from accounts.hashing import TwoAtATime
-from accounts.models import ResetLetter, User
+from accounts.models import Membership, ResetLetter, User
 from accounts.reset_letters import message, send_letters
 from events.models import Event
 from promptforge.lib.ids import encode
@@ -336,6 +338,23 @@ def test_an_operator_removes_a_lost_factor(app: App, team: Team, capsys: pytest.
     assert "has no second factor" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         call_command("remove_second_factor", "nobody@shop.example")
+
+
+def test_an_operator_s_new_password_is_told_and_ends_what_the_old_one_began(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = signed_in("ada@shop.example")
+    ResetLetter.objects.create(user=team.ada.user)
+    for typed in ("short", NEW):
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{typed}\n"))
+        arguments = ["create_user", "ADA@shop.example", "--project=shop", "--role=reviewer", "--password-stdin"]
+        with pytest.raises(SystemExit) if typed == "short" else nullcontext():
+            call_command(*arguments)
+        assert is_signed_in(client) == ResetLetter.objects.exists() == (typed == "short")
+    assert kinds() == ["session.begun", "password.changed", "session.ended"]
+    sign_in(client, "ada@shop.example", NEW)
+    assert is_signed_in(client)
+    assert Membership.objects.get(project=team.project, user=team.ada.user).roles == ["editor", "reviewer"]
 
 
 def test_the_chain_of_sign_ins_is_verified(app: App, team: Team, capsys: pytest.CaptureFixture[str]) -> None:

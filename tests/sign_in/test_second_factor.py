@@ -1,5 +1,6 @@
 """Whoever has a second factor gets in by it alone: through no door, by no replay, and by no burst of guesses."""
 
+import base64
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -300,6 +301,19 @@ def test_a_sign_in_tells_by_which_factor(app: App) -> None:
     signed_in("ada@shop.example")
     told = Event.objects.filter(kind="session.begun").order_by("pk").values_list("data", flat=True)
     assert list(told) == ['{"factor":"totp"}', '{"factor":"recovery_codes"}', '{"factor":"password"}']
+
+
+def test_the_account_s_pages_say_that_the_key_of_a_factor_is_gone(app: App) -> None:
+    client = signed_in(code=app.code())
+    for factor in Authenticator.objects.all():
+        sealed = base64.b64encode(b"gone." + base64.b64decode(factor.data.get("secret") or factor.data["seed"]))
+        factor.data["secret" if "secret" in factor.data else "seed"] = sealed.decode()
+        factor.save()
+    for page, count in ((ACCOUNT, "0 of 10 recovery codes are left."), (CODES, "0 of them unused.")):
+        told = client.get(page).content.decode()
+        assert f"{count} A stored secret was sealed with a key that the ring does not have any more. Ask your" in told
+    assert len(client.post(CODES).context["codes"]) == 10
+    assert "10 of 10 recovery codes are left.</span>" in client.get(ACCOUNT).content.decode()
 
 
 def test_a_secret_that_was_altered_lets_nobody_in_and_says_who_helps(app: App) -> None:

@@ -4,8 +4,6 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.db import transaction
-
 from accounts.actions.members import create_user, set_roles
 from accounts.management.project_command import ProjectCommand
 from accounts.models import Membership
@@ -26,14 +24,10 @@ class Command(ProjectCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         project = self.project(options)
         password = sys.stdin.readline().rstrip("\n") if options["password_stdin"] else None
-        with transaction.atomic():
-            user = create_user(
-                email=options["email"], name=options["name"], password=password, is_staff=options["staff"]
-            )
-            present = (
-                Membership.objects.filter(project=project, user=user).values_list("roles", flat=True).first() or []
-            )
-            membership = set_roles(project=project, user=user, roles=[*present, options["role"]], by=None)
+        # Each in a transaction of its own: a new password is told in another chain than a role.
+        user = create_user(email=options["email"], name=options["name"], password=password, is_staff=options["staff"])
+        present = Membership.objects.filter(project=project, user=user).values_list("roles", flat=True).first() or []
+        membership = set_roles(project=project, user=user, roles=[*present, options["role"]], by=None)
         roles = ", ".join(membership.roles)
         self.write(
             options,

@@ -17,7 +17,7 @@ class Command(BaseCommand):
         parser.add_argument("email")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        user = User.objects.filter(email__iexact=options["email"], kind=User.Kind.PERSON).first()
+        user = User.objects.addressed(options["email"]).filter(kind=User.Kind.PERSON).first()
         if user is None:
             self.stderr.write(f"There is no person with the address {options['email']}. (not_found)")
             sys.exit(1)
