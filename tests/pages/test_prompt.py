@@ -80,6 +80,16 @@ def test_a_refusal_keeps_what_was_typed_and_moves_nothing(visit: Visit, demo: De
     assert live() == was
 
 
+def test_a_reason_stays_readable(demo: Demo) -> None:
+    was, cleo = live(), signed_in(demo.people["cleo"])
+    sent = {"channel": "stable", "version": "7", "reason": "x" * 2_001}
+    for act in ("promote", "roll-back"):
+        answer = cleo.post(GREETING, sent | {"act": act})
+        assert answer.status_code == 400
+        assert "The reason has 2,001 characters; at most 2,000 are kept." in answer.content.decode()
+    assert live() == was
+
+
 def test_an_editor_sees_no_button_that_would_be_refused(visit: Visit, demo: Demo) -> None:
     page = visit("ada", GREETING)
     assert page.get_by_role("link", name=re.compile("^Roll back")).count() == 0
