@@ -189,6 +189,15 @@ def test_hidden_text_is_named_and_acknowledged(visit: Visit, demo: Demo) -> None
     expect(page.locator(".checking h2")).to_have_text("Ready to promote")
 
 
+def test_a_new_variable_hides_nothing(demo: Demo) -> None:
+    prompt, ada = Prompt.objects.get(name=GREETING, project=demo.project), demo.principal("ada")
+    told = [{"name": "new", "default": "x", "description": "For\u202e phones", "enum": ["x", "y"], "type": "enum"}]
+    made = save_version(by=ada, prompt=prompt, content="Hello {{new}}", variables=told).version
+    html = signed_in(demo.people["ben"]).get(path_of(opened(demo, made.number))).content.decode()
+    assert "right-to-left override U+202E" in html.partition('id="variables"')[2]
+    assert "1 character of it does not show as stored" in html
+
+
 # --- What must not get through ---------------------------------------------------------------------------------------
 def refused(client: Client, path: str, sent: dict[str, Any], status: int, words: str) -> str:
     """The page again, with the sentence, and not one row more."""
