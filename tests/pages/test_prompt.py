@@ -113,6 +113,16 @@ def test_a_tab_changes_the_text_alone_and_keeps_its_address(visit: Visit, demo: 
     expect(page.locator("#shown-title")).to_contain_text("Version")
 
 
+def test_the_open_tab_stays_when_another_version_is_looked_at(visit: Visit, demo: Demo) -> None:
+    page = visit("ada", f"{GREETING}?show=config")
+    page.get_by_role("link", name=re.compile("^Variables")).click()
+    expect(page).to_have_url(re.compile("show=variables"))
+    page.locator(".timeline a.version", has_text="5").click()
+    expect(page.locator("#shown-title")).to_have_text("Version 5")
+    tab = page.get_by_role("navigation", name="About this prompt").locator("[aria-current]")
+    expect(tab).to_contain_text("Variables")
+
+
 def test_one_tick_is_compared_with_what_is_live(visit: Visit, demo: Demo) -> None:
     page = visit("ada", GREETING)
     page.get_by_label("Compare version 5").check()
