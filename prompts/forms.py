@@ -15,6 +15,7 @@ from events.admin.seen import Done, VerbForm
 from promptforge.lib.errors import DomainError
 from promptforge.lib.json import canonical_json, parse_json
 from promptforge.lib.verdicts import Verdict
+from prompts.actions.lengths import LONGEST_NOTE, LONGEST_REASON
 from prompts.actions.projects import PRESETS, create_channel, create_project
 from prompts.actions.releases import break_glass, may_move, may_roll_back, promote, rollback
 from prompts.actions.rights import set_prompt_rights
@@ -81,8 +82,8 @@ class NewPromptForm(InProjectForm):
     content = Written(help_text='For a chat a JSON list of messages: [{"role": "system", "content": "…"}]')
     config = StrictJSON(required=False, help_text="A JSON object: model, temperature and the like.")
     variables = StrictJSON(required=False, help_text="Declarations, a JSON list; what is not declared is found.")
-    message = Written(required=False, rows=2, help_text="Why, in a sentence.")
-    description = Written(required=False, rows=2)
+    message = Written(required=False, rows=2, max_length=LONGEST_REASON, help_text="Why, in a sentence.")
+    description = Written(required=False, rows=2, max_length=LONGEST_NOTE)
     tags = forms.CharField(required=False, widget=AdminTextInputWidget, help_text="Separated by commas.")
 
     def clean(self) -> dict[str, Any]:
@@ -146,7 +147,9 @@ class SaveVersionForm(OnPromptForm):
         required=False,
         help_text="Declarations, a JSON list. Left as it is, it follows the text: what occurs no more falls away.",
     )
-    message = Written(required=False, rows=2, help_text="What changed and why, in a sentence.")
+    message = Written(
+        required=False, rows=2, max_length=LONGEST_REASON, help_text="What changed and why, in a sentence."
+    )
     base_version = forms.IntegerField(
         min_value=1,
         label="On top of version",
@@ -182,7 +185,7 @@ class MoveForm(InProjectForm):
     """A verb that moves one prompt's channel. `row` is the head."""
 
     version = forms.IntegerField(min_value=1, max_value=2**31 - 1)
-    reason = Written(rows=3, required=False)
+    reason = Written(rows=3, required=False, max_length=LONGEST_REASON)
     expected_revision = forms.IntegerField(
         min_value=0,
         label="While it stands at revision",

@@ -13,6 +13,7 @@ from accounts.roles import Permission
 from accounts.sign_in import TWELVE_HOURS, require_recent_sign_in
 from events.admin.seen import Done
 from promptforge.lib.verdicts import Verdict
+from prompts.actions.lengths import LONGEST_NOTE, LONGEST_REASON, LONGEST_TITLE
 from prompts.actions.promotions import apply_promotion, open_promotion, reject, renew, withdraw
 from prompts.actions.releases import ratify
 from prompts.actions.reviews import dismiss_review, may_approve, review, sight
@@ -74,11 +75,11 @@ class OpenPromotionForm(AboutPromptForm):
     aim = forms.CharField(
         label="Title",
         required=False,
-        max_length=200,
+        max_length=LONGEST_TITLE,
         widget=AdminTextInputWidget,
         help_text="What it is for, in a line.",
     )
-    note = Written(rows=4, required=False, max_length=10_000, help_text="What whoever reviews it should know.")
+    note = Written(rows=4, required=False, max_length=LONGEST_NOTE, help_text="What whoever reviews it should know.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -110,7 +111,7 @@ class ReviewForm(AboutPromptForm):
     permission = Permission.READ  # to comment; the action asks for more where more is decided
     decides = True
     decision = forms.ChoiceField(choices=Review.Decision.choices, widget=forms.RadioSelect)
-    body = Written(label="Note", rows=5, required=False, max_length=10_000)
+    body = Written(label="Note", rows=5, required=False, max_length=LONGEST_NOTE)
     acknowledged = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
     diff_digest = forms.CharField(required=False, widget=forms.HiddenInput)
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -190,7 +191,7 @@ class ApplyForm(AboutPromptForm):
     permission = Permission.RELEASE
     decides = True
     reason = Written(
-        rows=2, required=False, max_length=2000, help_text="Left empty, the promotion's title stands there."
+        rows=2, required=False, max_length=LONGEST_REASON, help_text="Left empty, the promotion's title stands there."
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -218,7 +219,7 @@ class ScheduleForm(AboutPromptForm):
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
         help_text="A date and a time to come, in UTC.",
     )
-    reason = Written(rows=2, required=False, max_length=2000)
+    reason = Written(rows=2, required=False, max_length=LONGEST_REASON)
 
     def do(self) -> Done:
         made = schedule(by=self.by, promotion=self.row, **self.cleaned_data)
@@ -261,7 +262,7 @@ class RejectForm(AboutPromptForm):
     permission = Permission.REVIEW
     decides = True
     warning = "It is closed for good. To have it mended and see it again, ask for changes instead."
-    reason = Written(rows=3, required=False, max_length=2000, help_text="Whoever opened it reads this.")
+    reason = Written(rows=3, required=False, max_length=LONGEST_REASON, help_text="Whoever opened it reads this.")
 
     def do(self) -> Done:
         return Done("It is rejected.", reject(by=self.by, promotion=self.row, reason=self.cleaned_data["reason"]))
@@ -274,7 +275,7 @@ class DismissForm(AboutPromptForm):
     permission = Permission.RELEASE
     decides = True
     warning = "It stays to be read, and counts no longer."
-    reason = Written(rows=3, required=False, max_length=2000, help_text="Whoever gave it reads this.")
+    reason = Written(rows=3, required=False, max_length=LONGEST_REASON, help_text="Whoever gave it reads this.")
 
     @classmethod
     def prompt_of(cls, row: Review) -> Any:
@@ -292,7 +293,7 @@ class RatifyForm(AboutPromptForm):
     title, button = "Ratify a release", "Ratify it"
     permission = Permission.RELEASE
     warning = "You say as a second person that going past the rules was right."
-    note = Written(rows=3, required=False, max_length=2000)
+    note = Written(rows=3, required=False, max_length=LONGEST_REASON)
 
     def do(self) -> Done:
         release: Release = self.row

@@ -226,14 +226,22 @@ def told(entry: Mapping[str, Any]) -> str:
 def _variables(diff: Mapping[str, Any]) -> Iterator[Row]:
     for word in ("added", "removed"):
         for variable in diff[word]:
-            need = "required" if variable["required"] else f"default {_as_json(variable['default'])}"
-            yield Row(word, named(variable["name"]), named(f"{variable['type']}, {need}"))
+            yield Row(word, named(variable["name"]), named(", ".join(_declared(variable))))
     for variable in diff["changed"]:
         fields = [
             format_html("{}: {}", name.replace("_", " "), _from_to(_as_json(f["before"]), _as_json(f["after"])))
             for name, f in variable["fields"].items()
         ]
         yield Row("changed", named(variable["name"]), format_html_join("; ", "{}", ((field,) for field in fields)))
+
+
+def _declared(variable: Mapping[str, Any]) -> Iterator[str]:
+    """What a declaration says: type and default, and whatever else it was given."""
+    yield variable["type"]
+    yield "required" if variable["required"] else f"default {_as_json(variable['default'])}"
+    for field in ("max_length", "enum", "description"):
+        if variable[field] not in (None, ""):
+            yield f"{field.replace('_', ' ')} {_as_json(variable[field])}"
 
 
 def _setting(change: Mapping[str, Any]) -> Row:

@@ -183,7 +183,7 @@ def _to_sign_in(request: HttpRequest) -> HttpResponse:
     to = reverse("account_reauthenticate" if request.user.is_authenticated else "account_login")
     if _is_for_a_part(request):
         sign_in = redirect_to_login(_page_around(request), to).url
-        says = "Sign in in a window of its own, then go on here: what you typed is kept."
+        says = "Sign in again in another window, then go on here: what you typed is kept."
         return _in_its_place(request, "You are signed out", says, sign_in)
     return redirect_to_login(request.get_full_path(), to)
 

@@ -12,6 +12,7 @@ from events.kinds import EventKind
 from promptforge.lib.errors import DomainError, Fault
 from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import require
+from prompts.actions.lengths import LONGEST_NOTE, LONGEST_REASON, LONGEST_TITLE, check_length
 from prompts.actions.releases import cut_release, locked_place, may_move, promote
 from prompts.actions.telling import tell
 from prompts.checks import examine, lines, missing
@@ -29,6 +30,8 @@ def open_promotion(
 ) -> Promotion:
     """Ask that a version becomes a channel's head: on the version that is live and the policy that holds now."""
     require(by.may_with_scope(Permission.EDIT, Scope.PROMOTIONS_WRITE, prompt))
+    check_length("title", title, LONGEST_TITLE)
+    check_length("note", note, LONGEST_NOTE)
     with refusals(), transaction.atomic():
         head = locked_place(prompt, channel)
         _require_movable(head, version)
@@ -73,6 +76,7 @@ def reject(*, by: Principal, promotion: Promotion, reason: str) -> Promotion:
     require(by.may(Permission.REVIEW, promotion.prompt))
     if not reason.strip():
         raise DomainError("reason_required", "Say why you reject it; its author will read it.")
+    check_length("reason", reason, LONGEST_REASON)
     with refusals(), transaction.atomic():
         return _close(by, locked_promotion(promotion), State.REJECTED, EventKind.PROMOTION_REJECTED, reason=reason)
 
@@ -80,6 +84,7 @@ def reject(*, by: Principal, promotion: Promotion, reason: str) -> Promotion:
 def apply_promotion(*, by: Principal, promotion: Promotion, reason: str = "") -> Release:
     """Make the promotion's version live, now. Refused with everything that is missing, and then nothing is written."""
     require(may_move(by, Permission.RELEASE, promotion.prompt, promotion.channel))
+    check_length("reason", reason, LONGEST_REASON)
     with refusals(), transaction.atomic():
         return release_of(by, locked_standing(promotion), reason)
 

@@ -11,6 +11,7 @@ from events.actions import record
 from events.kinds import EventKind
 from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import require
+from prompts.actions.lengths import LONGEST_NOTE, check_length, check_tags
 from prompts.models import Prompt
 
 
@@ -24,6 +25,8 @@ def change_prompt(
 ) -> Prompt:
     """Change what is given; the rest stays. An archived prompt is still served, and takes no versions and releases."""
     require(by.may(Permission.EDIT, prompt))
+    check_length("description", description or "", LONGEST_NOTE)
+    check_tags(tags or ())
     with refusals(), transaction.atomic():
         locked = Prompt.objects.locked().get(pk=prompt.pk)
         events = []

@@ -12,6 +12,7 @@ from promptforge.lib import metrics
 from promptforge.lib.errors import DomainError
 from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import Verdict, denied, require
+from prompts.actions.lengths import LONGEST_REASON, check_length
 from prompts.actions.telling import call_off
 from prompts.models import (
     Channel,
@@ -39,6 +40,7 @@ def promote(
 ) -> Release:
     """Make a version the head of an unprotected channel, at once."""
     require(may_move(by, Permission.RELEASE, prompt, channel))
+    check_length("reason", reason, LONGEST_REASON)
     with refusals(), transaction.atomic():
         head = locked_head(prompt, channel, expected_revision)
         if head.version_id == version.pk:
@@ -68,6 +70,7 @@ def rollback(
     require(may_roll_back(by, prompt, channel))
     if not reason.strip():
         raise DomainError("reason_required", "Say why you roll back; one sentence is enough.")
+    check_length("reason", reason, LONGEST_REASON)
     with refusals(), transaction.atomic():
         head = locked_head(prompt, channel, expected_revision)
         if head.version_id is None:
@@ -102,6 +105,7 @@ def break_glass(
         raise DomainError(
             "reason_too_short", "Say in at least 20 characters why you break glass: a second person will read it."
         )
+    check_length("reason", reason, LONGEST_REASON)
     with refusals(), transaction.atomic():
         head = locked_head(prompt, channel, expected_revision)
         return cut_release(by=by, head=head, kind=ReleaseKind.BREAK_GLASS, version=version, reason=reason)
@@ -116,6 +120,7 @@ def ratify(*, by: Principal, release: Release, note: str = "") -> Ratification:
         raise DomainError("kind_not_available", "Only a break-glass release is ratified.")
     if release.actor_id == by.user.pk:
         raise DomainError("four_eyes", "You broke the glass, so somebody else ratifies it.")
+    check_length("note", note, LONGEST_REASON)
     with refusals(), transaction.atomic():
         made, is_new = Ratification.objects.get_or_create(
             release=release, defaults={"ratified_by": by.user, "note": note}

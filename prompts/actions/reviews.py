@@ -13,6 +13,7 @@ from events.kinds import EventKind
 from promptforge.lib.errors import DomainError, shorten, wrong
 from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import Verdict, denied, require
+from prompts.actions.lengths import LONGEST_NOTE, LONGEST_REASON, check_length
 from prompts.actions.promotions import locked_promotion
 from prompts.models import Promotion, Review, ReviewDismissal
 from prompts.models.channels import CheckName
@@ -44,6 +45,7 @@ def review(
     if unknown := [name for name in acknowledged if name not in ACKNOWLEDGEABLE]:
         known = " and ".join(ACKNOWLEDGEABLE)
         raise DomainError("bad_value", f"{shorten(unknown[0])} cannot be acknowledged; {known} can.")
+    check_length("body", body, LONGEST_NOTE)
     if CheckName.EVALUATION in acknowledged and not body.strip():
         raise wrong("body", "Say why it may go live although the evaluation settles nothing.", "reason_required")
     with refusals(), transaction.atomic():
@@ -85,6 +87,7 @@ def dismiss_review(*, by: Principal, review: Review, reason: str) -> Review:
     require(by.may(Permission.RELEASE, review.promotion.prompt))
     if not reason.strip():
         raise DomainError("reason_required", "Say why it counts no longer; its author will read it.")
+    check_length("reason", reason, LONGEST_REASON)
     with refusals(), transaction.atomic():
         locked_promotion(review.promotion)
         _, is_new = ReviewDismissal.objects.get_or_create(

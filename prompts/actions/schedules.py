@@ -14,6 +14,7 @@ from promptforge.lib.errors import DomainError
 from promptforge.lib.instants import format_instant
 from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import require
+from prompts.actions.lengths import LONGEST_REASON, check_length
 from prompts.actions.promotions import locked_promotion, locked_standing, release_of, require_ready
 from prompts.actions.releases import may_move
 from prompts.actions.telling import call_off, tell
@@ -32,6 +33,7 @@ def schedule(*, by: Principal, promotion: Promotion, apply_at: datetime, reason:
     if by.key is not None:
         raise DomainError("forbidden", "A key never schedules: a person does, signed in. A key applies now.")
     require(may_move(by, Permission.RELEASE, promotion.prompt, promotion.channel))
+    check_length("reason", reason, LONGEST_REASON)
     with refusals(), transaction.atomic():
         now = locked_standing(promotion)
         if apply_at <= now.now:

@@ -17,6 +17,7 @@ from promptforge.lib.json import canonical_json
 from promptforge.lib.refusals import refusals
 from promptforge.lib.verdicts import require
 from prompts import templating
+from prompts.actions.lengths import LONGEST_NOTE, LONGEST_REASON, check_length, check_tags
 from prompts.digests import version_row_digest
 from prompts.models import Prompt, PromptVersion
 from prompts.models.prompts import NAME_FORM, PromptType
@@ -59,6 +60,9 @@ def create_prompt(
     if created_at is None:
         require(by.may(Permission.EDIT))
     check_name(name)
+    check_length("message", message, LONGEST_REASON)
+    check_length("description", description, LONGEST_NOTE)
+    check_tags(tags)
     if by.key is not None and not by.key.reaches_prompt(name):
         raise DomainError(
             "key_scope", f"The key {by.key.public_id} is narrowed to {', '.join(by.key.prompts)}; {name} lies outside."
@@ -95,6 +99,7 @@ def save_version(
     """
     if created_at is None:
         require(by.may(Permission.EDIT, prompt))
+    check_length("message", message, LONGEST_REASON)
     with refusals(), transaction.atomic():
         locked = Prompt.objects.locked().get(pk=prompt.pk)
         newest = locked.versions.order_by("-number").first()

@@ -18,6 +18,7 @@ from promptforge.lib.pagination import PARAMETERS as PAGE_PARAMETERS
 from promptforge.lib.pagination import page
 from promptforge.lib.rest import Choice, StrictSerializer, Text, Whole, refuse_unknown_parameters
 from promptforge.lib.verdicts import require
+from prompts.actions.lengths import LONGEST_NOTE, LONGEST_REASON, LONGEST_TITLE
 from prompts.actions.promotions import apply_promotion, open_promotion, reject, renew, withdraw
 from prompts.actions.reviews import dismiss_review, review
 from prompts.actions.schedules import schedule, unschedule
@@ -36,20 +37,20 @@ class NewPromotion(StrictSerializer):
     prompt = Text()
     version = Whole(min_value=1, max_value=2_147_483_647)
     channel = Text(default="stable")
-    title = Text(default="", max_length=200)
-    note = Text(default="", max_length=10_000)
+    title = Text(default="", max_length=LONGEST_TITLE)
+    note = Text(default="", max_length=LONGEST_NOTE)
 
 
 class NewReview(StrictSerializer):
     shown_only = ("id", "reviewer", "counts", "why_not", "at")
     decision = Choice(Review.Decision.values)
-    body = Text(default="", max_length=10_000)
+    body = Text(default="", max_length=LONGEST_NOTE)
     diff_digest = Text(default=None, allow_null=True)
     acknowledged = serializers.ListField(child=Text(), default=list, max_length=10)
 
 
 class Reason(StrictSerializer):
-    reason = Text(default="", max_length=2000)
+    reason = Text(default="", max_length=LONGEST_REASON)
 
 
 class Application(StrictSerializer):

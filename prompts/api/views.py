@@ -19,6 +19,7 @@ from promptforge.lib.pagination import page
 from promptforge.lib.rest import Choice, Flag, StrictSerializer, Text, Whole, refuse_unknown_parameters
 from promptforge.lib.verdicts import require
 from prompts import diffing
+from prompts.actions.lengths import LONGEST_NOTE, LONGEST_REASON, LONGEST_TAG, MOST_TAGS
 from prompts.actions.prompts import change_prompt
 from prompts.actions.releases import break_glass, promote, ratify, rollback
 from prompts.actions.versions import create_prompt, save_version
@@ -48,21 +49,21 @@ class VersionFields(StrictSerializer):
     content = AnyContent()
     config = serializers.DictField(required=False)
     variables = serializers.ListField(child=serializers.DictField(), required=False)
-    message = Text(default="", max_length=2000)
+    message = Text(default="", max_length=LONGEST_REASON)
 
 
 class NewPrompt(VersionFields):
     shown_only = ("number", "version", "author", "created_at", "digest", "latest", "channels", "archived", "id")
     name = Text()
     type = Text(default=None, allow_null=True)
-    tags = serializers.ListField(child=Text(max_length=50), default=list, max_length=50)
-    description = Text(default="", max_length=10_000)
+    tags = serializers.ListField(child=Text(max_length=LONGEST_TAG), default=list, max_length=MOST_TAGS)
+    description = Text(default="", max_length=LONGEST_NOTE)
 
 
 class ChangedPrompt(StrictSerializer):
     shown_only = ("name", "type", "latest", "channels", "created_at")
-    tags = serializers.ListField(child=Text(max_length=50), required=False, max_length=50)
-    description = Text(required=False, max_length=10_000)
+    tags = serializers.ListField(child=Text(max_length=LONGEST_TAG), required=False, max_length=MOST_TAGS)
+    description = Text(required=False, max_length=LONGEST_NOTE)
     archived = Flag(required=False)
 
 
@@ -78,7 +79,7 @@ class NewRelease(StrictSerializer):
     prompt = Text()
     channel = Text(default="stable")
     version = Whole(required=False, min_value=1, max_value=2_147_483_647)
-    reason = Text(default="", max_length=2000)
+    reason = Text(default="", max_length=LONGEST_REASON)
     expected_revision = Whole(required=False, min_value=0, max_value=2_147_483_647)
 
 

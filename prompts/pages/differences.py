@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from django.utils.safestring import SafeString, mark_safe
 
+from promptforge.lib.json import canonical_json
 from prompts.diffing import Segment
 from prompts.hidden_text import find_hidden
 from prompts.pages import lines
@@ -48,7 +49,7 @@ def differences(old_id: int | None, new_id: int) -> Differences:
         variables=rows["Variables"],
         config=[row._replace(name=_path(row.name)) for row in rows["Config"]],
         includes=rows["Includes"],
-        hidden=sum(not each["usual"] for text in _served(found.new["content"]) for each in find_hidden(text)),
+        hidden=sum(not each["usual"] for text in _shown(found) for each in find_hidden(text)),
     )
 
 
@@ -88,5 +89,7 @@ def _messages(content: Any) -> list[dict[str, str]]:
     return [{"content": content}] if isinstance(content, str) else content or []
 
 
-def _served(content: Any) -> list[str]:
-    return [message.get("content", "") for message in _messages(content)]
+def _shown(found: Compared) -> list[str]:
+    """Every text of the new version, and what differs of its variables and settings."""
+    texts = [message.get("content", "") for message in _messages(found.new["content"])]
+    return [*texts, *(canonical_json(found.diff[part]) for part in ("variables", "config"))]

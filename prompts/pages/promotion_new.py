@@ -1,12 +1,9 @@
 """Asking for a promotion: which version to which channel, what it is for, and what it would change."""
 
-from typing import Any
-
 from django.http import HttpRequest, HttpResponse
 
 from accounts.pages.door import ProjectPage
 from accounts.policies import held
-from promptforge.lib.errors import DomainError
 from prompts.actions.promotions import open_promotion
 from prompts.links import promotion_url
 from prompts.models import Channel, Head, Promotion, Prompt, PromptVersion
@@ -54,8 +51,8 @@ class NewPromotionPage(ProjectPage):
             prompt=prompt,
             channel=find_channel(self.principal, sent.get("channel", "")),
             version=find_version(prompt, whole(sent.get("version")) or 0),
-            title=_within(sent.get("title", ""), "title", 200),
-            note=_within(sent.get("note", ""), "note", 10_000),
+            title=sent.get("title", ""),
+            note=sent.get("note", ""),
         )
         return self.done(promotion_url(promotion), "The promotion is open.", "Whoever may review it is told.")
 
@@ -66,9 +63,3 @@ class NewPromotionPage(ProjectPage):
             prompt=prompt, version=version, channel=channel, state=Promotion.State.OPEN
         )
         return promotion_url(found[0]) if found else ""
-
-
-def _within(text: str, name: str, limit: int) -> Any:
-    if len(text) > limit:
-        raise DomainError("bad_value", f"The {name} takes at most {limit} characters, and this has {len(text)}.")
-    return text

@@ -27,14 +27,17 @@ MOST_COUNTED, SHOWN, LIVE_SHOWN, DAYS = 50, 10, 6, 7
 MOST_READY = 50
 SECONDS = 0.03  # for the words of one change: a list is no place to wait
 # Reviews that are missing from a person who may give one, and promotions that came back to whoever opened them. It
-# stands on every page, so each reviewer's newest word is read plainly here; what counts exactly the promotion says. In
-# two steps, for PostgreSQL takes thirty times as long to plan eight tables at once.
+# stands on every page, so each reviewer's newest word is read plainly here, if they may still review; what counts
+# exactly the promotion says. An evaluation that settles nothing takes one approval more, as the gate has it. In two
+# steps, for PostgreSQL takes thirty times as long to plan eight tables at once.
 _WAITS = """
     WITH everywhere AS MATERIALIZED (
         SELECT public.promptforge_holds(%(person)s, 'read', %(project)s, NULL) AS read,
                public.promptforge_holds(%(person)s, 'review', %(project)s, NULL) AS review),
     asked AS MATERIALIZED (
-        SELECT promotion.id, promotion.opener_id, promotion.prompt_id, policy.required_approvals, policy.review_groups,
+        SELECT promotion.id, promotion.opener_id, promotion.prompt_id, promotion.channel_id, promotion.version_id,
+               promotion.base_version_id, policy.required_approvals, policy.review_groups,
+               public.promptforge_now() - make_interval(days => policy.evidence_ttl_days) AS evidence_since,
                channel.policy_id = promotion.policy_id
                AND head.version_id IS NOT DISTINCT FROM promotion.base_version_id
                AND promotion.opened_at > public.promptforge_now() - make_interval(days => policy.approval_ttl_days)
@@ -55,14 +58,19 @@ _WAITS = """
               LEFT JOIN public.prompts_reviewdismissal dismissal ON dismissal.review_id = review.id
               WHERE review.promotion_id = asked.id AND review.decision <> 'comment' AND dismissal.id IS NULL
               ORDER BY review.reviewer_id, review.id DESC) newest
-        WHERE newest.decision <> 'approve' OR NOT EXISTS (
+        WHERE public.promptforge_holds(newest.reviewer_id, 'review', %(project)s, asked.prompt_id)
+          AND (newest.decision <> 'approve' OR NOT EXISTS (
             SELECT FROM public.prompts_review later WHERE later.promotion_id = asked.id AND later.id > newest.id
-            AND later.reviewer_id = newest.reviewer_id AND later.decision <> 'comment')) said
+            AND later.reviewer_id = newest.reviewer_id AND later.decision <> 'comment'))) said
     WHERE CASE WHEN said.objected THEN asked.opener_id = %(person)s ELSE
           asked.is_current AND asked.opener_id <> %(person)s AND NOT said.mine
-          AND (said.approvals < asked.required_approvals OR asked.review_groups <> '[]')
           AND (everywhere.review OR public.promptforge_holds(%(person)s, 'review', %(project)s, asked.prompt_id))
           AND (everywhere.read OR public.promptforge_holds(%(person)s, 'read', %(project)s, asked.prompt_id))
+          AND (said.approvals < asked.required_approvals OR asked.review_groups <> '[]' OR EXISTS (
+              SELECT FROM public.promptforge_rules(asked.channel_id, asked.prompt_id) rule
+              WHERE public.promptforge_rule_outcome(
+                        rule.id, asked.version_id, asked.base_version_id, asked.evidence_since) = 'INCONCLUSIVE'
+                AND public.promptforge_vouched(asked.id, asked.required_approvals) IS NOT TRUE))
           AND %(person)s NOT IN (SELECT public.promptforge_contributors(asked.id))
       END
     ORDER BY asked.id LIMIT %(most)s

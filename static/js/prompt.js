@@ -17,3 +17,13 @@ if (button) {
     box.addEventListener("change", () => tick(box));
   }
 }
+
+// A tab is shown without loading the page anew: what leads to another version or card then keeps the tab that is open.
+document.addEventListener("htmx:pushedIntoHistory", () => {
+  const tab = new URL(location.href).searchParams.get("show");
+  for (const link of document.querySelectorAll(".channel-card a[href^='?'], [aria-labelledby=timeline] a[href^='?']")) {
+    const query = new URLSearchParams(link.getAttribute("href"));
+    query.set("show", tab);
+    link.setAttribute("href", `?${query}`);
+  }
+});

@@ -105,6 +105,8 @@ def test_a_version_is_refused_with_the_actions_sentence_and_nothing_is_written(
     assert errors_of(save(boss, prompt, base_version=2)) == [not_yours]
     for wrong in ({"config": "[]"}, {"config": '{"a": 1, "a": 2}'}, {"config": "{"}, {"variables": "{}"}):
         assert errors_of(save(ada, prompt, base_version=2, **wrong)), wrong
+    long = {"base_version": 2, "message": "x" * 2_001}
+    assert errors_of(save(ada, prompt, **long)) == ["Ensure this value has at most 2000 characters (it has 2001)."]
     for wrong in ({"content": "{{ open"}, {"content": ""}, {"content": "nul \x00"}, {"base_version": ""}):
         assert errors_of(save(ada, prompt, **({"base_version": 2} | wrong))), wrong
     assert snapshot() == before
@@ -120,6 +122,10 @@ def test_a_prompt_is_made_with_its_first_version(team: Team, root: User, browser
     client = browser(team.ada.user)
     assert errors_of(client.post(page, asked | {"name": "/no"}))[0].startswith("/no is no prompt name")
     assert errors_of(client.post(page, asked | {"type": "chat"}))
+    long = errors_of(client.post(page, asked | {"tags": f"x, {'y' * 51}"}))
+    assert long == [f"The tag {'y' * 51} has 51 characters; at most 50 are kept. Shorten it."]
+    many = errors_of(client.post(page, asked | {"tags": ",".join(map(str, range(51)))}))
+    assert many == ["51 tags are given; at most 50 are kept. Leave some out."]
     assert not Prompt.objects.exists()
     client.post(page, asked)
     prompt = Prompt.objects.get(name="a/b")
@@ -165,6 +171,7 @@ def test_a_move_is_refused_with_the_actions_sentence_and_nothing_is_written(
     assert errors_of(move(cleo, "rollback", prompt, version=2)) == [
         "A rollback returns to another version that was live here before."
     ]
+    assert "at most 2000" in errors_of(move(cleo, "promote", prompt, version=2, reason="x" * 2_001))[0]
     assert errors_of(move(cleo, "break-glass", prompt, version=2, reason="short"))[0].startswith("Say in at least 20")
     assert errors_of(move(cleo, "break-glass", prompt, version=2, reason="A reason of more than twenty characters."))
     for client in (ada, boss):

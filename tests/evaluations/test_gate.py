@@ -19,6 +19,7 @@ from prompts.actions.reviews import review
 from prompts.checks import Line, lines, status, to_acknowledge
 from prompts.models import Promotion, Prompt
 from prompts.models.channels import CheckName
+from prompts.pages.waiting import waits_for
 from prompts.shapes import digest_text
 from prompts.standing import standing
 from tests.evaluations.rows import answer, fill, finish, new_connection, new_run, new_set, revise
@@ -217,6 +218,7 @@ def test_what_settles_nothing_is_taken_on_in_writing(
     fill(run)
     finish(run, "INCONCLUSIVE", None)
     assert [each.name for each in to_acknowledge(standing(promotion))] == [CheckName.EVALUATION]
+    assert [waits_for(person).reviews for person in (team.ben, team.emil)] == [[], [promotion.pk]]
     digest = digest_text(promotion.diff_digest)
     about: dict[str, Any] = {"promotion": promotion, "decision": "approve", "diff_digest": digest}
     with pytest.raises(DomainError) as refused:
@@ -227,6 +229,7 @@ def test_what_settles_nothing_is_taken_on_in_writing(
     assert "evaluation_not_passed" in {fault.code for fault in refused.value.faults}
     review(by=team.emil, acknowledged=["evaluation"], body="I read every answer.", **about)
     assert line(promotion).conclusion == "waived"
+    assert waits_for(team.cleo).reviews == []
     assert apply_promotion(by=team.cleo, promotion=promotion).version == promotion.version
 
 

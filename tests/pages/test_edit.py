@@ -154,6 +154,18 @@ def test_declarations_are_refused_at_their_row(demo: Demo) -> None:
         ]
 
 
+def test_a_message_that_is_too_long_stands_in_the_draft_alone(demo: Demo) -> None:
+    client = signed_in(demo.people["ada"])
+    answer = client.post(REFUND, form_of(client, REFUND) | {"act": "save", "message": "x" * 2_001})
+    assert answer.status_code == 400
+    assert "The message has 2,001 characters; at most 2,000 are kept." in answer.content.decode()
+    new = {"act": "save", "type": "text", "name": "test/new", "role": "", "text": "Hello"}
+    for field, limit in (("message", 2_000), ("description", 10_000)):
+        answer = client.post("/p/demo/prompts/new/", new | {field: "x" * (limit + 1)})
+        assert (answer.status_code, f"at most {limit:,} are kept" in answer.content.decode()) == (400, True)
+    assert not Prompt.objects.filter(name="test/new").exists()
+
+
 def test_a_form_as_it_was_drawn_saves_nothing(demo: Demo) -> None:
     """Every declaration, default and setting of the demo goes through the form and comes back as it was."""
     client = signed_in(demo.people["ada"])

@@ -79,6 +79,16 @@ def test_it_waits_no_longer_once_it_is_decided_or_out_of_date(demo: Demo) -> Non
     assert names(demo, "ben") == ([], [])
 
 
+def test_only_words_of_those_who_may_still_review_count(demo: Demo) -> None:
+    decide(demo, "ben", "support/greeting", "approve")
+    decide(demo, "ben", "support/order-status", "request_changes")
+    assert names(demo, "cleo") == ([], [])
+    set_roles(project=demo.project, user=demo.people["ben"], roles=["viewer"], by=None)
+    # The approval is missing again, and whoever left holds nothing back.
+    assert {"support/greeting@9", "support/order-status@7"} <= set(names(demo, "cleo")[0])
+    assert names(demo, "ada") == ([], [])
+
+
 @pytest.mark.parametrize(
     ("who", "title", "lists"),
     [

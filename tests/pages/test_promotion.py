@@ -26,6 +26,7 @@ from tests.pages.conftest import Demo, Visit, accessible, signed_in
 from tests.pages.listed import promotion as address_of
 
 GREETING, FORMS = "support/greeting", "docs/return-details"
+LONG_REASON = "The reason has 2,001 characters; at most 2,000 are kept."
 
 
 def live(name: str = GREETING) -> int:
@@ -188,6 +189,15 @@ def test_hidden_text_is_named_and_acknowledged(visit: Visit, demo: Demo) -> None
     expect(page.locator(".checking h2")).to_have_text("Ready to promote")
 
 
+def test_a_new_variable_hides_nothing(demo: Demo) -> None:
+    prompt, ada = Prompt.objects.get(name=GREETING, project=demo.project), demo.principal("ada")
+    told = [{"name": "new", "default": "x", "description": "For\u202e phones", "enum": ["x", "y"], "type": "enum"}]
+    made = save_version(by=ada, prompt=prompt, content="Hello {{new}}", variables=told).version
+    html = signed_in(demo.people["ben"]).get(path_of(opened(demo, made.number))).content.decode()
+    assert "right-to-left override U+202E" in html.partition('id="variables"')[2]
+    assert "1 character of it does not show as stored" in html
+
+
 # --- What must not get through ---------------------------------------------------------------------------------------
 def refused(client: Client, path: str, sent: dict[str, Any], status: int, words: str) -> str:
     """The page again, with the sentence, and not one row more."""
@@ -199,6 +209,12 @@ def refused(client: Client, path: str, sent: dict[str, Any], status: int, words:
     assert (Review.objects.count(), Release.objects.count(), Schedule.objects.count()) == before
     assert not re.search(r"Traceback|DomainError", html)
     return html
+
+
+def test_a_dismissal_says_why_in_few_words(demo: Demo) -> None:
+    given = Review.objects.filter(promotion__prompt__name=FORMS, promotion__state="OPEN").latest("pk")
+    sent = {"act": "dismiss", "review": encode("rev", given.pk), "reason": "x" * 2_001}
+    refused(signed_in(demo.people["cleo"]), path_of(given.promotion), sent, 400, LONG_REASON)
 
 
 def test_nobody_approves_their_own(demo: Demo) -> None:
@@ -247,6 +263,11 @@ def test_a_second_sending_changes_nothing(demo: Demo) -> None:
         ({"act": "schedule", "date": "tomorrow"}, 400, "is no day"),
         ({"act": "schedule", "date": "9999-12-31", "time": "23:00", "zone": "America/New_York"}, 400, "too far away"),
         ({"act": "schedule", "date": "2030-01-01", "zone": "Moon/Base"}, 400, "is no time zone"),
+        ({"act": "review", "decision": "comment", "body": "x" * 10_001}, 400, "The body has 10,001 characters"),
+        ({"act": "promote", "reason": "x" * 2_001}, 400, LONG_REASON),
+        ({"act": "reject", "reason": "x" * 2_001}, 400, LONG_REASON),
+        ({"act": "schedule", "date": "2030-01-01", "reason": "x" * 2_001}, 400, LONG_REASON),
+        ({"act": "glass", "reason": "x" * 2_001, "revision": "9"}, 400, LONG_REASON),
         ({"act": "renew"}, 409, "there is nothing to renew"),
         ({"act": "glass", "reason": "x" * 30, "revision": "9"}, 409, ""),
         ({"act": "glass", "reason": "now"}, 422, "at least 20 characters"),
@@ -292,7 +313,8 @@ def test_a_promotion_is_asked_for_once(demo: Demo) -> None:
     assert 'value="Again &lt;b&gt;"' in html
     assert "For phones</textarea>" in html
     refused(ada, new, sent | {"version": "8"}, 409, "is live on stable already")
-    refused(ada, new, sent | {"title": "x" * 201}, 400, "at most 200 characters")
+    refused(ada, new, sent | {"title": "x" * 201}, 400, "The title has 201 characters; at most 200 are kept.")
+    refused(ada, new, sent | {"note": "x" * 10_001}, 400, "The note has 10,001 characters; at most 10,000 are kept.")
     assert ada.post(new, sent | {"version": "99"}).status_code == 404
     refused(signed_in(demo.people["ben"]), new, sent | {"version": "7"}, 403, "does not let you")
 
@@ -311,14 +333,15 @@ def test_broken_glass_is_seen_by_all_until_a_second_person_ratifies(visit: Visit
     assert live() == 9
     cleo.goto("/p/demo/")
     assert cleo.get_by_role("link", name="Ratify").count() == 0
+    glass = {"act": "ratify", "release": encode("rel", Release.objects.get(kind="break_glass").pk)}
+    refused(signed_in(demo.people["emil"]), "/p/demo/", glass | {"note": "x" * 2_001}, 400, "The note has 2,001")
     emil = visit("emil", "/p/demo/")
     emil.get_by_role("link", name="Ratify").click()
     emil.get_by_role("button", name="It was right").click()
     expect(emil.locator(".banner.is-passed")).to_contain_text("You ratified version 9")
     assert Ratification.objects.count() == 1
     assert emil.get_by_text("broke the glass").count() == 0
-    again = {"act": "ratify", "release": encode("rel", Release.objects.get(kind="break_glass").pk)}
-    assert signed_in(demo.people["emil"]).post("/p/demo/", again).status_code == 404
+    assert signed_in(demo.people["emil"]).post("/p/demo/", glass).status_code == 404
 
 
 # --- Its cost --------------------------------------------------------------------------------------------------------

@@ -80,6 +80,16 @@ def test_a_refusal_keeps_what_was_typed_and_moves_nothing(visit: Visit, demo: De
     assert live() == was
 
 
+def test_a_reason_stays_readable(demo: Demo) -> None:
+    was, cleo = live(), signed_in(demo.people["cleo"])
+    sent = {"channel": "stable", "version": "7", "reason": "x" * 2_001}
+    for act in ("promote", "roll-back"):
+        answer = cleo.post(GREETING, sent | {"act": act})
+        assert answer.status_code == 400
+        assert "The reason has 2,001 characters; at most 2,000 are kept." in answer.content.decode()
+    assert live() == was
+
+
 def test_an_editor_sees_no_button_that_would_be_refused(visit: Visit, demo: Demo) -> None:
     page = visit("ada", GREETING)
     assert page.get_by_role("link", name=re.compile("^Roll back")).count() == 0
@@ -101,6 +111,16 @@ def test_a_tab_changes_the_text_alone_and_keeps_its_address(visit: Visit, demo: 
     expect(tab).to_be_focused()
     page.go_back()
     expect(page.locator("#shown-title")).to_contain_text("Version")
+
+
+def test_the_open_tab_stays_when_another_version_is_looked_at(visit: Visit, demo: Demo) -> None:
+    page = visit("ada", f"{GREETING}?show=config")
+    page.get_by_role("link", name=re.compile("^Variables")).click()
+    expect(page).to_have_url(re.compile("show=variables"))
+    page.locator(".timeline a.version", has_text="5").click()
+    expect(page.locator("#shown-title")).to_have_text("Version 5")
+    tab = page.get_by_role("navigation", name="About this prompt").locator("[aria-current]")
+    expect(tab).to_contain_text("Variables")
 
 
 def test_one_tick_is_compared_with_what_is_live(visit: Visit, demo: Demo) -> None:

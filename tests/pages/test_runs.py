@@ -10,6 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from playwright.sync_api import expect
 
+from evaluations.actions.rules import add_rule
 from evaluations.actions.sets import create_set
 from evaluations.models import Cell, EvaluationRun
 from evaluations.pages.intervals import plot_of_points
@@ -20,9 +21,11 @@ from evaluations.running.engine import work
 from evaluations.running.facts import Facts, read_run
 from promptforge.lib.ids import encode
 from promptforge.lib.json import canonical_json
+from prompts.models import Channel
 from tests.evaluations.rows import PLAN, new_connection, new_run, new_set
 from tests.pages.conftest import Demo, Visit, signed_in
 from tests.pages.evaluated import asking, begun, evaluated, run_address
+from tests.pages.listed import promotion
 from tests.personas import Team
 
 MOST_SECONDS = 0.3
@@ -107,6 +110,27 @@ def test_a_paused_run_says_why_and_what_it_cost(demo: Demo) -> None:
     assert "The evaluation ended." in beside.content.decode()
     assert client.post(address, {"act": "cancel"}).status_code == 409
     assert "Cancelled before it could say anything" in read(client, address)
+
+
+def test_a_run_that_was_cancelled_is_run_again_from_the_promotion(visit: Visit, demo: Demo) -> None:
+    with asking() as provider:
+        cancelled = begun(demo, provider)
+        stable = Channel.objects.get(project=demo.project, name="stable")
+        asked = {"evaluation_set": cancelled.set_revision.set, "connection": cancelled.connection}
+        add_rule(by=demo.principal("farah"), channel=stable, prompt=cancelled.candidate.prompt, **asked)
+        emil = visit("emil", f"/p/demo/evaluations/runs/{encode('run', cancelled.pk)}/")
+        emil.get_by_role("button", name="Cancel").click()
+        expect(emil.locator(".banner.is-passed")).to_contain_text("The run is cancelled.")
+        emil.goto(promotion("support/greeting@9")(demo))
+        emil.get_by_role("button", name="Run it again").click()
+        expect(emil.locator(".banner.is-passed")).to_contain_text("It is evaluated again.")
+    started = EvaluationRun.objects.latest("pk")
+    assert (started.status, started.candidate, started.baseline) == (
+        "queued",
+        cancelled.candidate,
+        cancelled.baseline,
+    )
+    assert emil.url.endswith(f"/{encode('run', started.pk)}/")
 
 
 def test_a_run_that_waits_says_so_wherever_its_set_is_shown(demo: Demo) -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompts.diffing import diff_text
-from prompts.showing import marked, named
+from prompts.diffing import diff_text, diff_versions
+from prompts.showing import marked, named, tables
 
 CHIP = re.compile(r'<mark class="unseen">(.*?)<span>(.*?)</span></mark>')
 
@@ -72,3 +72,15 @@ def test_every_seen_character_of_both_is_there_once(old: str, new: str) -> None:
 
 def test_a_text_outside_of_a_diff_is_named_too() -> None:
     assert str(named("<i>\u202e")) == '&lt;i&gt;<mark class="unseen"><span>right-to-left override U+202E</span></mark>'
+
+
+def test_an_added_variable_says_everything_that_was_declared_of_it() -> None:
+    plain = {"name": "a", "type": "string", "required": True, "default": None, "description": ""}
+    full = plain | {"name": "b", "required": False, "default": "x", "description": "Say \u202eyes"}
+    added = [plain | {"max_length": None, "enum": None}, full | {"max_length": 9, "enum": ["x", "<y>"]}]
+    rows = tables(diff_versions(None, {"content": "", "variables": added}))["Variables"]
+    chip = '<mark class="unseen"><span>right-to-left override U+202E</span></mark>'
+    assert [(row.word, unescape(row.detail)) for row in rows] == [
+        ("added", "string, required"),
+        ("added", f'string, default "x", max length 9, enum ["x", "<y>"], description "Say {chip}yes"'),
+    ]
