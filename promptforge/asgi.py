@@ -25,7 +25,7 @@ from promptforge.lib.turns import Turns
 # one core, and the lane with them. Whoever takes longer than most waits for something else, and another may begin.
 QUICK = 2
 AT_ONCE = 8
-SLOW = 0.25  # seconds
+SLOW = 1.0  # seconds; less is what computing takes on a busy machine, and who computes lets nobody in
 RESERVED = 1  # one more for what must get through when everything is taken: a rollback, a sign-in
 MOST_WAITING = 64
 # Seconds after which a thread that computes lets the others go on. While Django's threads do, each step of the lane
