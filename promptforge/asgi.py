@@ -87,7 +87,9 @@ async def _in_turn(scope: Any, body: bytes, receive: Any, send: Any) -> None:
     turns = _turns
     if _turns.are_taken and not _reserved.are_taken and _must_get_through(scope, body):
         turns = _reserved
-    if turns.is_full:
+    # Else those without a body would take every place while the others send theirs.
+    is_refused = turns.is_full if scope["path"] in NOT_SHED_UNREAD else turns.is_overfull
+    if is_refused:
         await _shed(scope, send)
         return
     async with turns.one():

@@ -10,7 +10,8 @@ from promptforge.lib import metrics
 class Turns:
     """`quick` at once. Whoever takes longer than `slow` seconds lets another in, up to `at_once` in all.
 
-    `most_waiting` says how many may wait for theirs, in order; `is_full` that one more may not. From then on until
+    `most_waiting` says how many may wait for theirs, in order; `is_full` that newcomers may not, `is_overfull` that
+    those may not either who were let in before and had yet to send their body. From `is_full` on until
     half of them are through only one computes: those who wait will wait for seconds anyway, and whoever is refused, or
     needs no turn, is answered the sooner.
     """
@@ -27,6 +28,10 @@ class Turns:
     @property
     def is_full(self) -> bool:
         return self.are_taken and self.waiting >= self._most_waiting
+
+    @property
+    def is_overfull(self) -> bool:
+        return self.are_taken and self.waiting >= 2 * self._most_waiting
 
     @asynccontextmanager
     async def one(self) -> AsyncGenerator[None]:

@@ -51,7 +51,7 @@ def test_once_the_queue_is_full_one_computes_until_half_of_it_is_through() -> No
         turns = Turns(quick=2, at_once=8, slow=60, most_waiting=4)
         ends, begun, tasks = held(turns, 6)
         await asyncio.sleep(0)
-        assert (len(begun), turns.is_full) == (2, True)
+        assert (len(begun), turns.is_full, turns.is_overfull) == (2, True, False)
         after = []
         for number in range(6):
             ends[number].set()

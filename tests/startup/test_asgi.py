@@ -16,7 +16,8 @@ async def ask(path, messages, length=None, hold=False):
     sent, messages = [], list(messages)
     async def receive():
         if messages:
-            return messages.pop(0)
+            message = messages.pop(0)
+            return await message() if callable(message) else message
         await asyncio.Event().wait()
     async def send(message):
         sent.append(message)
@@ -46,6 +47,19 @@ async def main():
     asgi.MOST_HELD = 1000
     both = [ask("/api/v1/versions", [part(600, True)], length=1200) for _ in range(2)]
     print("two at once", await asyncio.gather(*both), asgi._Held.total)
+    turns = asgi._turns = asgi.Turns(quick=1, at_once=1, slow=60, most_waiting=1)
+    ended, others = asyncio.Event(), []
+    async def hold():
+        async with turns.one():
+            await ended.wait()
+    async def fill():
+        others.extend(asyncio.ensure_future(hold()) for _ in range(2))
+        await asyncio.sleep(0)
+        print("is full", turns.is_full)
+        asyncio.get_running_loop().call_later(0.05, ended.set)
+        return part(2, False)
+    print("full meanwhile", await ask("/api/v1/versions", [fill], length=2))
+    await asyncio.gather(*others)
     asgi._turns = asgi.Turns(quick=0, at_once=0, slow=60, most_waiting=0)
     print("full, unread", await ask("/api/v1/versions", [], length=100))
     print("full, a report", await ask("/api/v1/observations", [part(100, False)], length=100))
@@ -62,6 +76,7 @@ def test_bodies_are_bounded_and_slow_ones_hold_nobody_up() -> None:
         [sys.executable, "-c", ASK], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     too_large, too_slow, full = (413, "body_too_large"), (408, "body_too_slow"), (503, "unavailable")
+    unknown = (401, "not_authenticated")
     assert done.stdout.splitlines() == [
         f"announced {too_large}",
         f"sent {too_large}",
@@ -70,8 +85,10 @@ def test_bodies_are_bounded_and_slow_ones_hold_nobody_up() -> None:
         f"slow {[too_slow]}",
         f"turns {[True] * 3} False",
         f"two at once {[too_slow, full]} 0",
+        "is full True",
+        f"full meanwhile {unknown}",
         f"full, unread {full}",
         f"full, a report {full}",
         f"full, a release {full}",
-        "full, a rollback (401, 'not_authenticated')",
+        f"full, a rollback {unknown}",
     ], done.stderr
