@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.evaluations.stub_provider import Provider, providing
 from tests.plugin import ROOT
+from tests.startup.conftest import wait_until
 
 
 def call(provider: Provider, text: str, seed: int | None = 1) -> dict[str, Any]:
@@ -58,6 +59,7 @@ def test_faults_apply_to_the_calls_that_were_named(tmp_path: Path) -> None:
         provider.behave(fault="bad_key", only="French")
         assert [status("in French"), status("in German")] == [401, 200]
         # Noted when it was sent: who asked may be here before.
+        wait_until(lambda: len(provider.answered()) == 13, 10)
         answered = sorted(provider.answered(), key=lambda entry: int(entry["number"]))
         assert [entry["fault"] for entry in answered][-2:] == ["bad_key", None]
 
