@@ -15,7 +15,7 @@ from evaluations.actions.runs import cancel_run, resume_run
 from evaluations.actions.watches import change_watch, take_reference
 from evaluations.calibrating import judge_settings
 from evaluations.drift_reading import paused_nights
-from evaluations.models import Budget, Cell, DriftFinding, DriftNight, DriftWatch, EvaluationRun, ModelConnection
+from evaluations.models import Budget, Cell, DriftNight, DriftWatch, EvaluationRun, ModelConnection
 from evaluations.running.engine import work
 from evaluations.watching import sweep
 from events.mail import post
@@ -25,45 +25,13 @@ from prompts.models import FreezeWindow
 from tests.evaluations.rows import new_run, revise
 from tests.evaluations.running import HELLO, Bench, make_bench
 from tests.evaluations.stub_provider import Provider
+from tests.evaluations.watched import Watched
 from tests.guards.attacks import forge_release
 from tests.personas import Team
 
 GREETS = {"texts": {"Text": ["Hello Ada!", "Hello, Ada."]}}
 RUBRIC = [*HELLO, {"type": "llm-rubric", "value": "The answer greets", "name": "greets"}]
 PASSED = "It greets.\nGRADE: PASS"
-
-
-class Watched:
-    """A version live on stable under a rule; `night` passes the hours until the next run is due, and judges it."""
-
-    def __init__(self, bench: Bench, live: int = 1) -> None:
-        self.bench, self.team, self.now = bench, bench.team, timezone.now()
-        forge_release(bench.prompt, self.team.stable, self.team.version(bench.prompt, live), self.team.cleo)
-        add_rule(by=self.team.cleo, channel=self.team.stable, evaluation_set=bench.owner, connection=bench.connection)
-        self.sweep()
-
-    def sweep(self) -> None:
-        sweep(self.now)
-        work(100)
-        sweep(self.now)
-
-    @property
-    def watch(self) -> DriftWatch:
-        return DriftWatch.objects.select_related("reference", "rule__channel").get()
-
-    def night(self) -> DriftNight:
-        before = DriftNight.objects.count()
-        self.now = (self.watch.next_at or self.now + timedelta(hours=25)) + timedelta(seconds=1)
-        self.sweep()
-        assert DriftNight.objects.count() == before + 1
-        return DriftNight.objects.select_related("run").latest("pk")
-
-    def levels(self) -> list[str]:
-        return list(DriftFinding.objects.order_by("pk").values_list("level", flat=True))
-
-    @property
-    def said(self) -> str:
-        return DriftFinding.objects.latest("pk").sentence
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from promptforge.lib.ids import encode
 from prompts.actions.versions import save_version
 from tests.evaluations.running import HELLO, Bench, finished, make_bench
 from tests.evaluations.stub_provider import Provider
-from tests.evaluations.test_drift_watch import Watched
+from tests.evaluations.watched import Watched
 from tests.personas import Team
 
 NOTHING = "the verdict says nothing about that."
