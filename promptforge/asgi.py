@@ -11,6 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "promptforge.settings")
 
 from django.conf import settings
 from django.core.asgi import get_asgi_application
+from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
 from promptforge.lib import metrics
@@ -48,6 +49,8 @@ settings.DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": A
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
 _django = get_asgi_application()
+# Every view, now: the first request for Django would load them on the loop, and the fetches beside it wait a second.
+_views = get_resolver().url_patterns
 lane = import_string("delivery.serving.lane.Lane")()  # its models can be imported only now
 # What was imported stays: the collector need not look through it again and again.
 gc.collect()
