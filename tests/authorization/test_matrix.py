@@ -174,7 +174,9 @@ def test_a_foreign_thing_answers_as_an_absent_one(world: World) -> None:
     wrong, compared = [], 0
     before = everything()
     for entry, method, call, what in references():
-        for name in (PEOPLE + " " + KEYS).split():
+        # One person and one key whom the table lets do it, and some whom it mostly does not.
+        may = [name for name in call.may.split() if name not in STRANGERS.split()]
+        for name in dict.fromkeys(("viewer", "owner", "beta", *may[:1], *may[-1:])):
             answers = []
             for names in (world.foreign, world.absent):
                 asked = world.own | {what: names[what]}

@@ -23,6 +23,7 @@ SHOWN = {
 }  # fmt: skip
 
 
+@pytest.mark.full
 @pytest.mark.skipif(shutil.which("cc") is None, reason="the load generator takes a C compiler")
 @pytest.mark.timeout(400)
 def test_every_scenario_gives_figures_and_no_wrong_answer(home: Path) -> None:

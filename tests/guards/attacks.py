@@ -109,8 +109,7 @@ def contents() -> dict[str, tuple[int, str | None]]:
         name for name in names if name.startswith(("accounts_", "delivery_", "evaluations_", "events_", "prompts_"))
     ]
     each = " UNION ALL ".join(
-        f"SELECT '{name}', count(*), sum(hashtextextended(t::text, 0))::text FROM public.{name} t"
-        for name in ours
+        f"SELECT '{name}', count(*), sum(hashtextextended(t::text, 0))::text FROM public.{name} t" for name in ours
     )
     return {row[0]: (row[1], row[2]) for row in run(each, fetch=True)}
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.core.management import call_command
 
 from prompts.models import PromptVersion, Release
@@ -65,15 +64,6 @@ def assert_adds_up() -> None:
     out = StringIO()
     call_command("verify", stdout=out)
     assert out.getvalue().strip().endswith("Everything adds up.")
-
-
-def everything() -> dict[str, list[Any]]:
-    """Every row of every table, to see that nothing changed."""
-    return {
-        model._meta.label: list(model._default_manager.order_by("pk").values_list())
-        for model in apps.get_models()
-        if model._meta.managed and not model._meta.proxy
-    }
 
 
 def versions(name: str, project: str = "shop") -> list[PromptVersion]:

@@ -15,8 +15,9 @@ from prompts.actions.releases import promote
 from prompts.actions.versions import save_version
 from prompts.formats.composing import Composer
 from prompts.models import Prompt, PromptVersion
+from tests.guards.attacks import contents
 from tests.personas import Team
-from tests.transfer.conftest import Files, assert_adds_up, everything, refused_import, run_import, versions
+from tests.transfer.conftest import Files, assert_adds_up, refused_import, run_import, versions
 from tests.transfer.test_other_systems import HISTORY
 
 type Make = Callable[[Files], Path]
@@ -33,9 +34,9 @@ def test_a_failure_in_the_middle(
         raise DomainError("storage_full", "The disk is full.")
 
     monkeypatch.setattr(imports._Writer, step, fails)
-    before = everything()
+    before = contents()
     assert refused_import(folder({"e.json": json.dumps(HISTORY)}), capsys) == "The disk is full. (storage_full)"
-    assert everything() == before
+    assert contents() == before
 
 
 def test_a_version_that_was_saved_meanwhile(

@@ -17,13 +17,13 @@ from prompts.actions.reviews import may_approve
 from prompts.formats.composing import Composer
 from prompts.formats.gathering import gather
 from prompts.models import Channel, Head
+from tests.guards.attacks import contents
 from tests.personas import Team
 from tests.transfer.conftest import (
     BEGINNING,
     Files,
     assert_adds_up,
     day,
-    everything,
     ledger,
     refused_import,
     run_import,
@@ -79,9 +79,9 @@ def test_a_langfuse_export_in_every_wrapping(team: Team, folder: Make, form: str
     assert ledger("support/greeting") == [(2, "import", (BEGINNING + timedelta(days=5.5)).isoformat())]
     assert ledger("support/greeting", "staging") == [(3, "import", (BEGINNING + timedelta(days=9)).isoformat())]
     assert_adds_up()
-    before = everything()
+    before = contents()
     assert run_import(path)["unchanged"] == ["support/greeting"]
-    assert everything() == before
+    assert contents() == before
 
 
 def test_a_chat_from_langfuse(team: Team, folder: Make) -> None:
@@ -139,9 +139,9 @@ def test_after_the_first_release_versions_come_as_new_ones(team: Team, folder: M
     assert all(version.created_at > started and version.author == team.ada.user for version in found)
     assert [version.message for version in found] == ["First", "Second (written by Zoe)", ""]
     assert Head.objects.filter(prompt__name="support/greeting").values_list("version", flat=True)[0] is None
-    before = everything()
+    before = contents()
     assert run_import(folder({}), "shop", "--as", "ada@shop.example")["taken"] == []
-    assert everything() == before
+    assert contents() == before
     assert_adds_up()
 
 
@@ -201,11 +201,11 @@ def test_compositions_become_includes_where_they_are_exact(team: Team, folder: M
     ],
 )
 def test_what_is_not_taken_from_langfuse(team: Team, folder: Make, given: Any, where: str, sentence: str) -> None:
-    before = everything()
+    before = contents()
     report = run_import(folder({"e.json": json.dumps(given)}), "shop", "--dry-run")
     assert [left["where"] for left in report["left"]] == [where]
     assert report["left"][0]["why"].startswith(sentence)
-    assert everything() == before
+    assert contents() == before
 
 
 def test_odd_labels_and_dates_are_told(team: Team, folder: Make) -> None:
@@ -243,9 +243,9 @@ def test_history_of_channels_takes_the_right_to_configure(
     team: Team, folder: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = folder({"e.json": json.dumps(HISTORY)})
-    before = everything()
+    before = contents()
     assert "does not let you change channels" in refused_import(root, capsys, "--as", "ada@shop.example")
-    assert everything() == before
+    assert contents() == before
     assert run_import(root, "shop", "--as", "cleo@shop.example")["exit"] == 0
     assert Channel.objects.get(name="staging").policy.required_approvals == 0  # type: ignore[union-attr]
 

@@ -25,8 +25,9 @@ from prompts.actions.versions import create_prompt, save_version
 from prompts.demo.loader import load_demo
 from prompts.formats.gathering import gather
 from prompts.models import Release
+from tests.guards.attacks import contents
 from tests.personas import Team, make_team
-from tests.transfer.conftest import assert_adds_up, bytes_below, everything, ledger, run_export, run_import, versions
+from tests.transfer.conftest import assert_adds_up, bytes_below, ledger, run_export, run_import, versions
 
 
 def rich_project(team: Team) -> None:
@@ -134,14 +135,14 @@ def test_a_second_run_changes_nothing(team: Team, tmp_path: Path) -> None:
     run_export(tmp_path / "a")
     make_team("rival", preset="team")
     run_import(tmp_path / "a", "rival")
-    before = everything()
+    before = contents()
     report = run_import(tmp_path / "a", "rival")
     assert (report["taken"], report["channels"], report["left"], report["notes"]) == ([], [], [], [])
     assert report["unchanged"] == ["house-style", "old", "support/greeting", "support/greeting/versions"]
-    assert everything() == before
+    assert contents() == before
     # The project that it came from has all of it as well, though it takes no history any more.
     assert run_import(tmp_path / "a", "shop")["unchanged"] == report["unchanged"]
-    assert everything() == before
+    assert contents() == before
 
 
 def test_what_came_later_is_added(team: Team, tmp_path: Path) -> None:
@@ -163,9 +164,9 @@ def test_a_dry_run_says_the_same_and_writes_nothing(team: Team, tmp_path: Path) 
     rich_project(team)
     run_export(tmp_path / "a")
     make_team("rival", preset="team")
-    before = everything()
+    before = contents()
     tried = run_import(tmp_path / "a", "rival", "--dry-run")
-    assert everything() == before
+    assert contents() == before
     done = run_import(tmp_path / "a", "rival")
     assert {**tried, "dry_run": False} == done
 
@@ -185,9 +186,9 @@ def test_a_project_with_releases_of_its_own_takes_no_history(team: Team, tmp_pat
     ]
     assert all(v.created_at > started and v.author == other.ada.user for v in versions("support/greeting", "rival"))
     assert Release.objects.filter(prompt__project=other.project).count() == 1
-    before = everything()
+    before = contents()
     assert run_import(tmp_path / "a", "rival", "--as", "ada@rival.example")["taken"] == []
-    assert everything() == before
+    assert contents() == before
     assert_adds_up()
 
 
@@ -258,11 +259,11 @@ def test_a_spoilt_export(team: Team, tmp_path: Path, inside: str, change: Any, w
     else:
         spoil(at / inside, lambda value: value.update(change))
     make_team("rival", preset="solo")
-    before = everything()
+    before = contents()
     report = run_import(tmp_path, "rival")
     assert [left["where"] for left in report["left"]] == [f"prompts/support/greeting/{where}"]
     assert report["left"][0]["why"].startswith(why)
-    assert everything() == before
+    assert contents() == before
 
 
 def test_files_that_do_not_belong_to_an_export_are_told(team: Team, tmp_path: Path) -> None:
@@ -355,9 +356,9 @@ def test_whatever_was_saved_goes_round(team: Team, tmp_path: Path, examples: int
     def run(prompts: dict[str, Any]) -> None:
         number = next(rounds)
         made = make_team(f"from{number}", preset="solo")
-        for name, (contents, config, message) in prompts.items():
+        for name, (texts, config, message) in prompts.items():
             prompt = None
-            for content in contents:
+            for content in texts:
                 try:
                     if prompt is None:
                         prompt, _ = create_prompt(

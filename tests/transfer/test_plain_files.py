@@ -12,8 +12,9 @@ import pytest
 from prompts.actions.releases import promote
 from prompts.formats import gathering
 from prompts.models import Prompt
+from tests.guards.attacks import contents
 from tests.personas import Team
-from tests.transfer.conftest import Files, assert_adds_up, everything, refused_import, run_export, run_import, versions
+from tests.transfer.conftest import Files, assert_adds_up, refused_import, run_export, run_import, versions
 
 type Make = Callable[[Files], Path]
 
@@ -60,10 +61,10 @@ def test_a_folder_of_files(team: Team, folder: Make) -> None:
     assert (made.config, made.message, made.variable_list[0]["type"]) == ('{"b":1,"a":2}', "From JSON", "json")
     assert versions("chat")[0].typed_source == [{"role": "system", "content": "Be kind"}, {"placeholder": "history"}]
     assert_adds_up()
-    before = everything()
+    before = contents()
     again = run_import(folder({}))
     assert (again["taken"], again["unchanged"]) == ([], [taken["name"] for taken in report["taken"]])
-    assert everything() == before
+    assert contents() == before
 
 
 def test_one_file(team: Team, folder: Make) -> None:
@@ -163,12 +164,12 @@ BAD: list[tuple[str, bytes, str]] = [
 @pytest.mark.parametrize(("name", "content", "sentence"), BAD, ids=[f"{n}-{s[:50]}" for n, _, s in BAD])
 def test_what_is_not_taken(team: Team, folder: Make, name: str, content: bytes, sentence: str) -> None:
     """One sentence each, and nothing written of it; what stands beside it is taken."""
-    before = everything()
+    before = contents()
     alone = run_import(folder({name: content}))
     assert [left["where"] for left in alone["left"]] == [name]
     assert alone["left"][0]["why"].startswith(sentence)
     assert alone["exit"] == 1
-    assert everything() == before
+    assert contents() == before
     beside = run_import(folder({"fine.txt": "Fine"}))
     assert [taken["name"] for taken in beside["taken"]] == ["fine"]
     assert beside["left"] == alone["left"]
@@ -252,7 +253,7 @@ def test_refusals_of_the_whole(
     team: Team, folder: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = folder({"a.txt": "a", "b.txt": "b"})
-    before = everything()
+    before = contents()
     monkeypatch.setattr(gathering, "MAX_FILES", 1)
     assert refused_import(root, capsys) == "given holds more than 1 files; import it in parts. (too_large)"
     monkeypatch.undo()
@@ -262,7 +263,7 @@ def test_refusals_of_the_whole(
     assert "There is no person" in refused_import(root, capsys, "--as", "nobody@shop.example")
     assert "does not let you save versions" in refused_import(root, capsys, "--as", "noor@shop.example")
     assert "does not let you save versions" in refused_import(root, capsys, "--as", "oda@shop.example")
-    assert everything() == before
+    assert contents() == before
 
 
 def test_an_export_may_have_more_files_than_a_folder_of_texts(
