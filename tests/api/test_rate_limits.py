@@ -1,8 +1,10 @@
 """Writes are counted per caller, exactly; refused ones do not count, and fetches are never among them."""
 
+import math
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -69,13 +71,14 @@ def test_the_burst_and_not_one_more(team: Team, api: Caller, slow: None) -> None
 
 @override_settings(RATE_WRITE=1, BURST_WRITE=20)
 def test_fifty_at_once_take_exactly_the_burst(team: Team, api: Caller) -> None:
-    """The bucket itself, without what a save takes: in the instant that fifty calls last, nothing comes back."""
-    path = "channels/none"
+    """The bucket itself, without what a save takes."""
+    path, begun = "channels/none", time.monotonic()
     answers = at_once(50, lambda _: Caller(api.key).send("PATCH", path, {"policy": {}}))
+    came_back = math.ceil(time.monotonic() - begun)  # one a second
     counted = sum(answer.status_code == 404 for answer in answers)
     assert sum(answer.status_code == 429 for answer in answers) == 50 - counted
     print(f"{counted} of 50 at once passed a burst of 20")
-    assert 20 <= counted <= 21
+    assert 20 <= counted <= 20 + came_back
 
 
 def test_refused_calls_do_not_count(team: Team, api: Caller, slow: None) -> None:

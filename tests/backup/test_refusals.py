@@ -308,7 +308,7 @@ def test_the_command_says_one_sentence(source: Source, taken: Path) -> None:
     assert said.count("\n") == 1
 
 
-@pytest.mark.parametrize("json", [[], ["--json"]])
+@pytest.mark.parametrize("json", [pytest.param([], marks=pytest.mark.full), ["--json"]])
 def test_a_load_that_fails_leaves_the_former_keys(source: Source, tmp_path: Path, json: list[str]) -> None:
     """The keys of the backup have the same names as those here, whose database stays."""
     machine, archived = source.machine, ring(k1_receipt="z", k1_checkpoint="y", k1_secrets="x") + API_KEY

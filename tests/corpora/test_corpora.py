@@ -164,6 +164,7 @@ def complaints(page: HttpResponse) -> str:
     return re.sub(r"<[^>]+>", " ", " ".join(found))
 
 
+@pytest.mark.full
 def test_templates_by_the_form(shop: Team) -> None:
     """The admin's form refuses the same, says something, and repeats no long input."""
     client, wrong = signed_in_editor(shop), []

@@ -92,6 +92,7 @@ def test_its_port_is_open_to_its_own_key_alone() -> None:
     assert (local_model._folder() / "server.json").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.full
 def test_the_staged_model_is_the_same_until_its_backend_is_swapped() -> None:
     usual, staged = ask(1, tokens=12), ask(1, tokens=12, model=STAGED)
     assert (staged.text, staged.model, staged.input_tokens) == (usual.text, STAGED, usual.input_tokens)
@@ -145,6 +146,7 @@ def test_it_ends_when_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     deadline = time.monotonic() + 20
     while local_model.is_running():
         assert time.monotonic() < deadline
+        time.sleep(0.05)
     assert local_model._told(local_model._folder()) is None
 
 

@@ -26,6 +26,7 @@ def paths() -> list[str]:
     ]
 
 
+@pytest.mark.full
 def test_the_admin_keeps_the_policy_and_can_be_used_by_all(visit: Visit, demo: Demo) -> None:
     page = visit("root", "/admin/")
     for path in paths():

@@ -39,6 +39,7 @@ def test_every_text_arrives_byte_for_byte(visit: Visit, demo: Demo, scripts: boo
     assert {key: each["content"] for key, each in zip(ODD, saved, strict=True)} == ODD
 
 
+@pytest.mark.full
 def test_typed_text_arrives_byte_for_byte(visit: Visit, demo: Demo) -> None:
     page = visit("ada", GREETING)
     for name in ("every plane", "blanks", "leading line ends", "separators", "braces", "200 kB"):
