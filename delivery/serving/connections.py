@@ -8,29 +8,21 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
-from django.db import connections
 
-# Django's own, which are no parameters of a connection.
-_DJANGOS = ("cursor_factory", "context", "prepare_threshold")
+from promptforge.lib.conninfo import conninfo
+
 # For each host of the address; and for all of them, whose names must be resolved too.
 _CONNECTING_ONE, _CONNECTING = 2, 10.0  # seconds
 # A peer that is gone without a word, as after a failover, is noticed in this time, unless the address says otherwise.
 _PATIENCE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2, "tcp_user_timeout": 20_000}
 
 
-def conninfo() -> str:
-    """Where Django's own connections lead, for connections that are not Django's: all that the address says."""
-    given = connections["default"].get_connection_params()
-    said = {name: value for name, value in given.items() if name not in _DJANGOS}
-    ours = {"application_name": "promptforge serving", "connect_timeout": _CONNECTING_ONE}
-    return psycopg.conninfo.make_conninfo(**(_PATIENCE | said | ours))
-
-
 async def connect(**options: Any) -> psycopg.AsyncConnection[Any]:
     """A new connection, on which each statement commits by itself. Raises OperationalError when there is none."""
+    address = conninfo(_PATIENCE, application_name="promptforge serving", connect_timeout=_CONNECTING_ONE)
     try:
         async with asyncio.timeout(_CONNECTING):
-            return await psycopg.AsyncConnection.connect(conninfo(), autocommit=True, **options)
+            return await psycopg.AsyncConnection.connect(address, autocommit=True, **options)
     except OSError as error:  # TimeoutError is one
         raise psycopg.OperationalError(f"no connection: {error!r}") from error
 

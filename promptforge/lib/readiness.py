@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import psycopg
 from django.apps import apps
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, connections
 
 from promptforge.lib import guards
+from promptforge.lib.conninfo import conninfo
 
 PATIENCE = 1.5  # seconds that all checks together may take
 LEAST_DISK = 100_000_000  # bytes; less refuses a start, too
@@ -94,7 +94,7 @@ class _Look:
 def _database() -> list[Check]:
     """Database, migrations and guards, over a connection beside the pool: a busy server is no broken one."""
     try:
-        with psycopg.connect(**_parameters(), autocommit=True) as connection, connection.cursor() as cursor:
+        with psycopg.connect(conninfo(connect_timeout=2), autocommit=True) as connection, connection.cursor() as cursor:
             missing = _missing_migrations(cursor)
             different = list(guards.differences(cursor))
     except psycopg.Error:  # the driver's words may quote the password
@@ -113,15 +113,6 @@ def _no_database(sentence: str) -> list[Check]:
         Check("migrations", "failed", unknown),
         Check("guards", "failed", unknown),
     ]
-
-
-def _parameters() -> dict[str, Any]:
-    parameters: dict[str, Any] = connections[DEFAULT_DB_ALIAS].get_connection_params()
-    return {
-        name: value
-        for name, value in parameters.items()
-        if name not in ("cursor_factory", "context", "client_encoding")
-    } | {"connect_timeout": 2}
 
 
 def _missing_migrations(cursor: Any) -> list[str]:

@@ -12,8 +12,8 @@ from psycopg.conninfo import conninfo_to_dict
 from accounts.actions.api_keys import recognise_key, revoke_key
 from accounts.models import Project
 from delivery.serving import loader
-from delivery.serving.connections import conninfo
 from delivery.serving.snapshot import ProjectState
+from promptforge.lib.conninfo import conninfo
 from prompts.actions.releases import rollback
 from tests.api.conftest import release
 from tests.conftest import administer
@@ -147,5 +147,5 @@ def test_the_lane_connects_with_all_that_the_address_says(committed_db: str, mon
     for name, value in said.items():
         monkeypatch.setitem(options, name, value)
     monkeypatch.setitem(options, "pool", {"min_size": 1})
-    assert conninfo_to_dict(conninfo()).items() >= said.items()
-    assert conninfo_to_dict(conninfo())["dbname"] == committed_db
+    found = conninfo_to_dict(conninfo({"tcp_user_timeout": 20_000}, connect_timeout=2))
+    assert found.items() >= (said | {"dbname": committed_db, "connect_timeout": "2"}).items()

@@ -16,6 +16,7 @@ import pytest
 from django.db import connections
 from django.http import HttpResponse
 from django.test import Client
+from psycopg.conninfo import make_conninfo
 
 from promptforge.lib import readiness
 from promptforge.lib.cluster import Cluster
@@ -89,7 +90,7 @@ def test_without_a_database_it_is_not_ready_within_two_seconds_and_lives(
 ) -> None:
     port = silent if how == "is silent" else 1
     target = {"host": "127.0.0.1", "port": port, "user": "x", "password": "hunter2", "connect_timeout": 2}
-    monkeypatch.setattr(readiness, "_parameters", lambda: target)
+    monkeypatch.setattr(readiness, "conninfo", lambda **_: make_conninfo(**target))
     began = time.monotonic()
     answer = ask()
     assert time.monotonic() - began < 2
@@ -103,7 +104,7 @@ def test_a_crowd_of_askers_opens_one_connection(monkeypatch: pytest.MonkeyPatch)
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         server.settimeout(0.2)
         target = {"host": "127.0.0.1", "port": server.getsockname()[1], "user": "x", "connect_timeout": 2}
-        monkeypatch.setattr(readiness, "_parameters", lambda: target)
+        monkeypatch.setattr(readiness, "conninfo", lambda **_: make_conninfo(**target))
         with ThreadPoolExecutor(20) as crowd:
             answers = [each.result() for each in [crowd.submit(readiness.checks) for _ in range(20)]]
         opened = []
