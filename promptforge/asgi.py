@@ -5,12 +5,16 @@ import gc
 import os
 import sys
 import warnings
-from typing import Any, Self
+from typing import Any, Self, override
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "promptforge.settings")
 
+import django
+from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.core.asgi import get_asgi_application
+from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
@@ -48,7 +52,27 @@ settings.DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": A
 # Static files are small and read by Django's own threads; the advice to read them asynchronously does not help.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
-_django = get_asgi_application()
+django.setup(set_prefix=False)
+
+
+class _Handler(ASGIHandler):
+    """Django's, with all middleware in the thread of the request, where the views run.
+
+    Those that could run on the loop would make a request change between loop and thread at each of their hooks, some
+    fifteen times, and wait for a busy loop each time.
+    """
+
+    @override
+    def load_middleware(self, is_async: bool = False) -> None:
+        super().load_middleware(is_async=False)
+
+    @override
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = await sync_to_async(self.get_response)(request)
+        return response
+
+
+_django = _Handler()
 # Every view, now: the first request for Django would load them on the loop, and the fetches beside it wait a second.
 _views = get_resolver().url_patterns
 lane = import_string("delivery.serving.lane.Lane")()  # its models can be imported only now

@@ -9,8 +9,15 @@ from tests.plugin import ROOT
 ASK = """
 import asyncio, json, os
 os.environ["DJANGO_SETTINGS_MODULE"] = "promptforge.settings"
+from asgiref.sync import SyncToAsync
 from promptforge import asgi
 asgi.SLOWEST_BODY = 0.2
+
+hand_over, handed_over = SyncToAsync.__call__, []
+async def counted(self, *given, **named):
+    handed_over.append(self.func)
+    return await hand_over(self, *given, **named)
+SyncToAsync.__call__ = counted
 
 async def ask(path, messages, length=None, hold=False):
     sent, messages = [], list(messages)
@@ -39,7 +46,8 @@ async def main():
     tasks = [asyncio.ensure_future(one) for one in slow]
     await asyncio.sleep(0)
     print("livez", await ask("/livez", [part(0, False)]))
-    print("page", await ask("/docs/errors", [part(0, False)]))
+    handed_over.clear()
+    print("page", await ask("/docs/errors", [part(0, False)]), len(handed_over), "times from loop to thread")
     print("slow", sorted(set(await asyncio.gather(*tasks))))
     turns = [asgi._must_get_through({"method": "POST", "path": path}, b"") for path in asgi.settings.SIGN_IN_PATHS]
     print("turns", turns, asgi._must_get_through({"method": "POST", "path": "/accounts/password/"}, b""))
@@ -81,7 +89,7 @@ def test_bodies_are_bounded_and_slow_ones_hold_nobody_up() -> None:
         f"announced {too_large}",
         f"sent {too_large}",
         "livez 200",
-        "page 200",
+        "page 200 3 times from loop to thread",  # to begin, to answer, and to end
         f"slow {[too_slow]}",
         f"turns {[True] * 3} False",
         f"two at once {[too_slow, full]} 0",
