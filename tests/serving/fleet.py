@@ -107,9 +107,13 @@ class Span(NamedTuple):
 
 
 class History:
-    """What moved and what was read. `violations()` names each read that a linearizable channel could not have given."""
+    """What moved and what was read. `violations()` names each read that a linearizable channel could not have given.
 
-    def __init__(self) -> None:
+    `stood` is the revision at which the channel stood before the first move.
+    """
+
+    def __init__(self, stood: int = 0) -> None:
+        self.stood = stood
         self.moves: list[Span] = []
         self.reads: list[Span] = []
         self.refused = 0
@@ -134,8 +138,8 @@ class History:
         """Reads older than a move that had been answered before they began, or newer than any that had begun."""
         found = []
         for read in self.reads:
-            least = max((move.revision for move in self.moves if move.ended < read.begun), default=0)
-            most = max((move.revision for move in self.moves if move.begun < read.ended), default=0)
+            least = max((move.revision for move in self.moves if move.ended < read.begun), default=self.stood)
+            most = max((move.revision for move in self.moves if move.begun < read.ended), default=self.stood)
             if read.revision < least:
                 found.append((read, f"revision {least} had been answered before"))
             elif read.revision > most:

@@ -33,7 +33,7 @@ def run(
 
     `besides` is called after each move with its revision: to disturb, or to look at something else.
     """
-    history, over = History(), threading.Event()
+    history, over = History(stood=first - 1), threading.Event()
 
     def read(number: int) -> None:
         chance = random.Random(seed * 1000 + number)
