@@ -142,14 +142,14 @@ def test_tallies_fall_into_the_buckets_that_observe_would_choose() -> None:
     assert len(of("fast")) == 17
 
 
-def test_a_count_costs_about_a_microsecond() -> None:
+def test_a_count_costs_microseconds() -> None:
     def thousand() -> float:
         began = time.perf_counter()
         for _ in range(1000):
             metrics.count("fast", "fetch", 200, 0.0004)
         return time.perf_counter() - began
 
-    assert min(thousand() for _ in range(20)) < 0.002  # 0.0006 on an idle machine
+    assert min(thousand() for _ in range(20)) < 0.006  # 0.0006 on an idle machine
 
 
 # --- Who may read them -----------------------------------------------------------------------------------------------

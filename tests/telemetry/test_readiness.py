@@ -136,7 +136,7 @@ def test_it_is_quick_and_leaves_no_connection_behind(committed_db: str) -> None:
         readiness.checks()
         return time.process_time() - began
 
-    assert min(one() for _ in range(10)) < 0.05  # 0.02 with all that PostgreSQL does
+    assert min(one() for _ in range(10)) < 0.15  # 0.02 on an idle machine
     with connections["owner"].cursor() as owner:
         owner.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
         assert owner.fetchone()[0] <= 2
