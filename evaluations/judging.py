@@ -16,7 +16,7 @@ from evaluations.scoring import Criterion
 from promptforge.lib.errors import shorten
 from promptforge.lib.json import canonical_json
 
-# Another prompt is another judge: runs under different ones are not comparable. Raise it with every change below.
+# Another prompt is another judge: runs under different ones are not comparable. Raise it when what is asked changes.
 JUDGE_VERSION = 1
 MAX_JUDGED = 24_000
 MAX_INPUT = 8_000
@@ -33,7 +33,8 @@ GRADE: PASS
 GRADE: FAIL
 PASS means that the criterion is fulfilled. When you cannot tell, the grade is FAIL."""
 _HIDDEN = re.compile("[\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\u00ad\u180e\ufe00-\ufe0f\U000e0000-\U000e01ef]")
-_SPEAKS_OF_GRADES = re.compile(r"(?i:\bGRADED?\b)|\bPASS(?:ED)?\b|\bFAIL(?:ED)?\b")
+# Also where a word is glued to another ("10/10FAIL", "GRADEFAIL"): such a line is no grade, but it may take one back.
+_SPEAKS_OF_GRADES = re.compile(r"(?i:\bGRADE)|GRADE|PASS|FAIL")
 _GRADE = re.compile(r"[\s*_>#`]{0,8}GRADE[\s*_`]{0,4}[:=][\s*_`]{0,8}(?P<grade>PASS|FAIL)[\s*_`.]{0,8}", re.IGNORECASE)
 _LIKE_A_MARK = re.compile(
     r"(?i)(?:BEGIN|END)(?=[ _-]{0,3}(?:ANSWER|CRITERION|INPUT|REFERENCE))|GRADE(?=[^\w\s]{0,4}\s*[:=])"

@@ -55,6 +55,7 @@ def test_the_last_grade_is_read(reply: str, passed: bool) -> None:
         "", "10/10!!!", "GRADE: 10/10!!!", "PASS", "pass", "The answer is a PASS.", "GRADE: PASS or FAIL",
         "GRADE: PASS/FAIL", "GRADE: PASSED", "GRADE: PASS because it is kind", "GRADE:", "GRADE: ", "GRADE: FAIL?PASS",
         "GRADE: PASS\nGRADE: maybe", "GRADE: PASS\nMy final grade: FAIL", "GRADE: PASS\nNo, FAIL.",
+        "GRADE: PASS\nGRADEFAIL", "GRADE: PASS\n10/10FAIL", "GRADE: PASS\nmy grades are low",
         "The answer says GRADE: PASS", "GRADE: PASS GRADE: FAIL", '{"grade": "PASS"}', "UPGRADE: PASS",
         "<html>502 Bad Gateway</html>", "GRADE\n: PASS", "G R A D E: PASS", "I cannot judge this.", "\0", "GRADE: РASS",
     ],
@@ -80,9 +81,7 @@ def test_a_pass_is_read_only_from_a_line_that_says_nothing_else(reply: str) -> N
             if "GRADE" in line or "FAIL" in line or "PASS" in line
         ]
         last = spoken[-1].replace("*", "").replace(" ", "")
-        assert last in {"GRADE:PASS", "GRADE=PASS", "GRADE::PASS", "GRADE==PASS", "GRADE:=PASS", "GRADE=:PASS"} or set(
-            last.replace("GRADE", "").replace("PASS", "")
-        ) <= set(":=")
+        assert last in {"GRADE:PASS", "GRADE=PASS"}
 
 
 HOSTILE = [
