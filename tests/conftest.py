@@ -9,6 +9,7 @@ import gc
 import hashlib
 import itertools
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,6 +88,19 @@ def copy_database(admin: psycopg.Connection[Any], name: str, template: str) -> N
     )
 
 
+def drop_database(admin: psycopg.Connection[Any], name: str) -> None:
+    """Remove a database and end whoever is left in it.
+
+    A session that was closed just now is still ending: PostgreSQL would find it and look again in a tenth of a second.
+    """
+    until = time.monotonic() + 0.1
+    while time.monotonic() < until:
+        if not admin.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s", [name]).fetchone():
+            break
+        time.sleep(0.001)
+    admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
 def _owned() -> sql.Composable:
     """To whom a new database belongs: to the owner of the tables, whoever creates it."""
     owner = psycopg.conninfo.conninfo_to_dict(database.owner_url()).get("user")
@@ -149,7 +163,7 @@ def peopled(template: str, django_db_blocker: Any) -> Iterator[dict[str, str]]:
                     connections[alias].close()
         yield names
         for name in names.values():
-            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            drop_database(admin, name)
 
 
 @pytest.fixture
@@ -167,7 +181,7 @@ def committed_db(
             yield name
             for alias in connections:
                 connections[alias].close()
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        drop_database(admin, name)
 
 
 def _sabotage(name: str) -> None:

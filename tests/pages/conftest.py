@@ -20,13 +20,12 @@ from django.core.wsgi import get_wsgi_application
 from django.db import connections
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, Request, Response, expect, sync_playwright
-from psycopg import sql
 
 from accounts.models import Project, User
 from accounts.policies import Principal
 from accounts.sign_in import SIGNED_IN_AT
 from prompts.demo.loader import live_today, load_demo
-from tests.conftest import _point_at, administer, copy_database
+from tests.conftest import _point_at, administer, copy_database, drop_database
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 CHROMIUM = next(
@@ -97,7 +96,7 @@ def demo_template(template: str, django_db_blocker: Any) -> Iterator[str]:
             for alias in connections:
                 connections[alias].close()
         yield name
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        drop_database(admin, name)
 
 
 @dataclass
@@ -136,7 +135,7 @@ def _own_copy(template: str) -> Iterator[str]:
     with administer() as admin:
         copy_database(admin, name, template)
         yield name
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        drop_database(admin, name)
 
 
 @contextmanager
