@@ -26,12 +26,13 @@ def set_prompt_rights(*, by: Principal, prompt: Prompt, user: User | Group, righ
     if unknown := [right for right in wanted if right not in known]:
         raise DomainError("bad_value", f"{shorten(unknown[0])} is no right on a prompt. Rights: {', '.join(known)}.")
     project, is_person = prompt.project, isinstance(user, User)
-    within: Any = project.membership_set if is_person else project.rolegroup_set
     who: dict[str, Any] = {"user" if is_person else "group": user}
-    if project.pk != by.project.pk or not within.filter(**who).exists():
-        raise DomainError("not_found", f"{user} is no member or role of {project}. Add the member first.")
     grants: Any = PromptUserPermission if is_person else PromptGroupPermission
     with refusals(), transaction.atomic():
+        # A membership is held, so that one which ends meanwhile takes these rights along.
+        within: Any = project.membership_set.select_for_update(no_key=True) if is_person else project.rolegroup_set
+        if project.pk != by.project.pk or not within.filter(**who).exists():
+            raise DomainError("not_found", f"{user} is no member or role of {project}. Add the member first.")
         held = grants.objects.filter(content_object=prompt, **who)
         held.exclude(permission__codename__in=wanted).delete()
         for right in wanted:

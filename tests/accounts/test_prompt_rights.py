@@ -1,8 +1,10 @@
 """Rights on one prompt: by an admin, for members, and never without an event."""
 
 import json
+from threading import Event as Signal
 
 import pytest
+from django.db import connection, transaction
 from guardian.shortcuts import assign_perm
 
 from accounts.actions.members import remove_member, set_roles
@@ -13,6 +15,7 @@ from events.models import Event
 from promptforge.lib.errors import DomainError
 from prompts.actions.rights import set_prompt_rights
 from tests.personas import Team, make_team
+from tests.races.conftest import meanwhile
 
 
 def test_rights_are_set_with_an_event(team: Team) -> None:
@@ -53,3 +56,23 @@ def test_rights_end_with_the_membership(team: Team, door: str) -> None:
     set_roles(project=team.project, user=noor, roles=["viewer"], by=team.farah)
     assert [right for right in Permission if holds(noor, right, team.project, prompt)] == [Permission.READ]
     assert holds(noor, Permission.RELEASE, other.project, elsewhere)
+
+
+def test_a_membership_does_not_end_while_a_right_is_given(team: Team) -> None:
+    noor, prompt = team.noor.user, team.prompt()
+    membership = Membership.objects.get(project=team.project, user=noor)
+
+    def give(given: Signal, go_on: Signal) -> None:
+        with transaction.atomic():
+            set_prompt_rights(by=team.farah, prompt=prompt, user=noor, rights=["release"])
+            given.set()
+            assert go_on.wait(30)
+
+    with meanwhile(give) as outcome:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '50ms'")
+        with pytest.raises(DomainError) as caught:
+            remove_member(membership=membership, by=team.farah)
+    assert (caught.value.code, outcome) == ("unavailable", [None])
+    remove_member(membership=membership, by=team.farah)
+    assert not holds(noor, Permission.RELEASE, team.project, prompt)
