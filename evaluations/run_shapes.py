@@ -1,7 +1,7 @@
 """Runs and their results as the API and the commands show them."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from accounts.shapes import actor_shape
@@ -12,6 +12,35 @@ from evaluations.planning import plan_of
 from evaluations.run_reading import Progress, progress_of
 from promptforge.lib.ids import encode
 from promptforge.lib.instants import format_instant
+
+# Every verdict has these fields; what a run came to nothing for (a reference compares with nothing, one that ran out of
+# calls was never counted) is empty.
+_VERDICT: Mapping[str, Any] = {
+    "outcome": None,
+    "sentence": "",
+    "delta": None,
+    "interval": None,
+    "margin": None,
+    "estimand": None,
+    "rate": None,
+    "cases": None,
+    "repeats": None,
+    "calls": None,
+    "cost_usd": None,
+    "cached": None,
+    "unscored": {},
+    "errors": {},
+    "candidate": None,
+    "baseline": None,
+    "criteria": [],
+    "guardrails": [],
+    "worst": [],
+    "tone": [],
+    "advice": "",
+    "models": {},
+    "fingerprints": [],
+    "judge_flips": None,
+}
 
 
 def run_shapes(runs: Iterable[EvaluationRun]) -> list[dict[str, Any]]:
@@ -49,7 +78,7 @@ def _run_shape(run: EvaluationRun, progress: Progress) -> dict[str, Any]:
         "advisory": json.loads(run.plan).get("advisory", []),
         "plan": {"looks": list(plan.looks), "margin": plan.margin, "estimand": plan.estimand},
         "look": run.look + 1,
-        "verdict": run.verdict_object,
+        "verdict": None if run.verdict_object is None else {**_VERDICT, **run.verdict_object},
         "progress": {
             "done": progress.done,
             "total": progress.total,

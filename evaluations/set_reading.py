@@ -1,9 +1,10 @@
 """Finding evaluation sets on behalf of a principal, and how they look in answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from accounts.policies import Principal
 from accounts.roles import Permission, Scope
@@ -47,16 +48,36 @@ def find_revision(owner: EvaluationSet, asked: str | None) -> SetRevision:
     return found
 
 
+def sized(revisions: QuerySet[SetRevision]) -> QuerySet[SetRevision]:
+    """Each with its `size`: how many cases stand in it."""
+    standing = Case.objects.standing_in(OuterRef("set_id"), OuterRef("number")).order_by()
+    counted = standing.values("set_id").annotate(count=Count("pk")).values("count")
+    return revisions.annotate(size=Coalesce(Subquery(counted), 0))
+
+
+def set_shapes(owners: Sequence[EvaluationSet]) -> list[dict[str, Any]]:
+    """Sets with what their newest revision holds, in a fixed number of queries."""
+    newest = {
+        revision.set_id: revision
+        for revision in sized(SetRevision.objects.filter(set__in=owners, number=F("set__revision")))
+    }
+    return [_set_shape(owner, newest[owner.pk]) for owner in owners]
+
+
 def set_shape(owner: EvaluationSet) -> dict[str, Any]:
-    newest = SetRevision.objects.get(set=owner, number=owner.revision)
+    [shape] = set_shapes([owner])
+    return shape
+
+
+def _set_shape(owner: EvaluationSet, newest: Any) -> dict[str, Any]:
     return {
         "id": encode("set", owner.pk),
         "name": owner.name,
         "prompt": owner.prompt.name if owner.prompt else None,
         "description": owner.description,
         "criteria": newest.criteria_list,
-        "cases": newest.cases.count(),
-        "revision": owner.revision,
+        "cases": newest.size,
+        "revision": newest.number,
         "archived": owner.archived_at is not None,
         "created_at": format_instant(owner.created_at),
     }
@@ -66,14 +87,15 @@ def case_shape(case: Case) -> dict[str, Any]:
     return case_fields(case) | {"revision": case.added_in}
 
 
-def revision_shape(revision: SetRevision) -> dict[str, Any]:
+def revision_shape(revision: Any) -> dict[str, Any]:
+    """One of those that are `sized`."""
     return {
         "number": revision.number,
         "at": format_instant(revision.at),
         "author": actor_shape(revision.author),
         "message": revision.message,
         "criteria": revision.criteria_list,
-        "cases": revision.cases.count(),
+        "cases": revision.size,
     }
 
 

@@ -13,6 +13,11 @@ class FaultShape(serializers.Serializer[Any]):
     url = serializers.CharField(required=False)
 
 
+class HeadShape(serializers.Serializer[Any]):
+    version = serializers.IntegerField(allow_null=True)
+    revision = serializers.IntegerField()
+
+
 class ProblemShape(serializers.Serializer[Any]):
     type = serializers.CharField()
     title = serializers.CharField()
@@ -21,12 +26,18 @@ class ProblemShape(serializers.Serializer[Any]):
     detail = serializers.CharField()
     errors = FaultShape(many=True)  # type: ignore[assignment]  # a field of that name, as the standard has it
     request_id = serializers.CharField()
+    url = serializers.CharField(required=False, help_text="Where a person goes first, and then comes back.")
+    line = serializers.IntegerField(required=False, help_text="Of the body, where it is no JSON; from 1.")
+    column = serializers.IntegerField(required=False)
+    offset = serializers.IntegerField(required=False, help_text="The byte that is no UTF-8, from 0.")
+    latest = serializers.IntegerField(required=False, help_text="With `stale_base`: the newest version.")
+    head = HeadShape(required=False, help_text="With `stale_head`: where the channel stands.")
 
 
 _PROBLEM = OpenApiResponse(ProblemShape, description="What is wrong, where, and how to mend it.")
 PROBLEM = {
     (status, "application/problem+json"): _PROBLEM
-    for status in (400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 429, 500, 503)
+    for status in (400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 429, 500, 503, 507)
 }
 
 
@@ -51,7 +62,7 @@ class KeyShape(serializers.Serializer[Any]):
 
 
 class NewKeyShape(KeyShape):
-    key = serializers.CharField(help_text="The secret, shown this once.")
+    key = serializers.CharField(allow_null=True, help_text="The secret, shown this once: null when it is asked again.")
 
 
 class MemberShape(serializers.Serializer[Any]):

@@ -5,7 +5,13 @@ from typing import Any
 
 from django.db.models import Prefetch
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    PolymorphicProxySerializer,
+    extend_schema,
+    inline_serializer,
+)
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,7 +28,7 @@ from promptforge.lib.pagination import PARAMETERS as PAGE_PARAMETERS
 from promptforge.lib.pagination import page
 from promptforge.lib.rest import Flag, StrictSerializer, Text, http_response, refuse_unknown_parameters, set_headers
 from promptforge.lib.verdicts import require
-from prompts.api.schemas import PROBLEM, PromptShape, ServedShape, page_of
+from prompts.api.schemas import PROBLEM, PromptShape, ServedShape
 from prompts.api.views import CreatePromptView, PromptView
 from prompts.models import Head, Prompt, PromptVersion
 from prompts.reading import find_channel, find_prompt, resolve
@@ -49,6 +55,10 @@ _PARAMETERS = [
     OpenApiParameter("_render", str, enum=["0", "1"], description="Default: render when any variable is given."),
     OpenApiParameter("_strict", str, enum=["0", "1"], description="`1`: an unknown variable is an error."),
 ]
+
+
+_LISTED = PolymorphicProxySerializer("Listed", [PromptShape, ServedShape], resource_type_field_name=None, many=True)
+_PROMPTS = inline_serializer("PromptPage", {"data": _LISTED, "next": serializers.CharField(allow_null=True)})
 
 
 class BucketView(DoorView):
@@ -123,7 +133,7 @@ class PromptsView(BucketView, CreatePromptView):
             OpenApiParameter("limit", int),
             OpenApiParameter("cursor", str),
         ],
-        responses={200: page_of(PromptShape), **PROBLEM},
+        responses={200: _PROMPTS, 304: None, **PROBLEM},
     )
     def get(self, request: Request) -> HttpResponse | Response:
         require(self.principal.may_somewhere(Permission.READ))

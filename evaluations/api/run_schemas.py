@@ -7,11 +7,13 @@ from rest_framework import serializers
 from accounts.api.schemas import ActorShape
 from evaluations.models import Arm, Cell, EvaluationRun
 
+ESTIMANDS = ["these cases", "traffic like these"]
+
 
 class PlanShape(serializers.Serializer[Any]):
     looks = serializers.ListField(child=serializers.IntegerField())
     margin = serializers.FloatField()
-    estimand = serializers.ChoiceField(["these cases", "traffic like these"])
+    estimand = serializers.ChoiceField(ESTIMANDS)
 
 
 class GuardrailShape(serializers.Serializer[Any]):
@@ -24,23 +26,80 @@ class GuardrailShape(serializers.Serializer[Any]):
     cases = serializers.ListField(child=serializers.CharField())
 
 
+class RatesShape(serializers.Serializer[Any]):
+    score = serializers.FloatField()
+    always = serializers.FloatField(help_text="The share of cases that passed every time.")
+
+
+class CriterionRatesShape(serializers.Serializer[Any]):
+    criterion = serializers.CharField()
+    counts = serializers.BooleanField()
+    cases = serializers.IntegerField()
+    candidate = serializers.FloatField()
+    baseline = serializers.FloatField(allow_null=True)
+    delta = serializers.FloatField(allow_null=True)
+    interval = serializers.ListField(child=serializers.FloatField(), allow_null=True)
+
+
+class CaseRatesShape(serializers.Serializer[Any]):
+    case = serializers.CharField()
+    candidate = serializers.FloatField()
+    baseline = serializers.FloatField(allow_null=True)
+    delta = serializers.FloatField()
+    passed = serializers.ListField(child=serializers.IntegerField(), help_text="Of the candidate, of the baseline.")
+    repeats = serializers.ListField(child=serializers.IntegerField())
+
+
+class ShiftShape(serializers.Serializer[Any]):
+    feature = serializers.CharField()
+    baseline = serializers.FloatField()
+    candidate = serializers.FloatField()
+    delta = serializers.FloatField()
+    interval = serializers.ListField(child=serializers.FloatField())
+    p = serializers.FloatField()
+    effect = serializers.FloatField(help_text="In standard deviations of all answers.")
+    examples = serializers.ListField(child=serializers.CharField())
+
+
+class ShareShape(serializers.Serializer[Any]):
+    hits = serializers.IntegerField()
+    of = serializers.IntegerField()
+    rate = serializers.FloatField(allow_null=True)
+    interval = serializers.ListField(child=serializers.FloatField())
+
+
 class VerdictShape(serializers.Serializer[Any]):
+    """Null, or empty, is what the run came to nothing for: a reference of a drift watch compares with nothing."""
+
     outcome = serializers.ChoiceField(EvaluationRun.Outcome.values)
     sentence = serializers.CharField()
     delta = serializers.FloatField(allow_null=True)
     interval = serializers.ListField(child=serializers.FloatField(), allow_null=True)
-    margin = serializers.FloatField()
-    estimand = serializers.CharField()
-    cases = serializers.IntegerField()
-    repeats = serializers.IntegerField()
-    calls = serializers.IntegerField()
+    margin = serializers.FloatField(allow_null=True)
+    estimand = serializers.ChoiceField(ESTIMANDS, allow_null=True)
+    rate = serializers.FloatField(allow_null=True, help_text="The share that passes, of what compares with nothing.")
+    cases = serializers.IntegerField(allow_null=True)
+    repeats = serializers.IntegerField(allow_null=True)
+    calls = serializers.IntegerField(allow_null=True)
     cost_usd = serializers.FloatField(allow_null=True)
+    cached = serializers.IntegerField(allow_null=True, help_text="Answers that were paid by an earlier run.")
+    unscored = serializers.DictField(child=serializers.IntegerField(), help_text="By arm.")
+    errors = serializers.DictField(  # type: ignore[assignment]  # a field of that name
+        child=serializers.IntegerField(), help_text="How often each error came."
+    )
+    candidate = RatesShape(allow_null=True)
+    baseline = RatesShape(allow_null=True)
+    criteria = CriterionRatesShape(many=True)
     guardrails = GuardrailShape(many=True)
-    worst = serializers.ListField(child=serializers.DictField())
-    tone = serializers.ListField(child=serializers.DictField())
+    worst = CaseRatesShape(many=True)
+    tone = ShiftShape(many=True)
     advice = serializers.CharField(allow_blank=True)
-    models = serializers.DictField()
-    judge_flips = serializers.DictField(allow_null=True)
+    models = serializers.DictField(
+        child=serializers.DictField(child=serializers.IntegerField()),
+        help_text="By arm: the models that answered, as they named themselves, and how often.",
+    )
+    fingerprints = serializers.ListField(child=serializers.CharField())
+    judge_flips = ShareShape(allow_null=True, help_text="Answers on which the judge contradicted itself.")
 
 
 class ProgressShape(serializers.Serializer[Any]):
@@ -102,8 +161,12 @@ class ScoreLineShape(serializers.Serializer[Any]):
     criterion = serializers.CharField()
     value = serializers.FloatField(allow_null=True)
     passed = serializers.BooleanField(allow_null=True)
-    explanation = serializers.CharField()
+    explanation = serializers.CharField(allow_blank=True)
     weight = serializers.FloatField()
+    inside = serializers.BooleanField(required=False, help_text="What is judged within an assert-set.")
+    again = serializers.BooleanField(
+        required=False, allow_null=True, help_text="Whether it passes when the judge is asked a second time."
+    )
 
 
 class ResultShape(serializers.Serializer[Any]):
@@ -126,6 +189,10 @@ class ResultShape(serializers.Serializer[Any]):
     model = serializers.CharField(allow_blank=True)
     fingerprint = serializers.CharField(allow_blank=True)
     cached = serializers.BooleanField()
+
+
+class WholeRunShape(RunShape):
+    results = ResultShape(many=True)
 
 
 class LabelShape(serializers.Serializer[Any]):

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,7 +15,7 @@ from accounts.api.door import DoorView
 from accounts.api.schemas import PROBLEM, page_of
 from accounts.roles import Permission, Scope
 from evaluations.actions.runs import cancel_run, label_answer, resume_run, start_run
-from evaluations.api.run_schemas import EstimateShape, LabelShape, ResultShape, RunShape
+from evaluations.api.run_schemas import EstimateShape, LabelShape, ResultShape, RunShape, WholeRunShape
 from evaluations.calibrating import calibration, judged_criterion
 from evaluations.estimating import estimate_run
 from evaluations.models import Cell, EvaluationRun
@@ -30,6 +30,7 @@ from promptforge.lib.verdicts import require
 from prompts.reading import find_prompt
 
 _PAGE = [OpenApiParameter("limit", int), OpenApiParameter("cursor", str)]
+_AS_FILE = {(200, kind.partition(";")[0]): OpenApiTypes.STR for kind, _, _ in FILES.values()}
 _STATES = EvaluationRun.Status.values
 
 
@@ -169,7 +170,7 @@ class ExportView(RunDoor):
     @extend_schema(
         operation_id="export_evaluation_run",
         parameters=[OpenApiParameter("format", str, enum=[*FILES, "json"])],
-        responses={(200, "*/*"): OpenApiResponse(OpenApiTypes.STR), **PROBLEM},
+        responses={(200, "application/json"): WholeRunShape, **_AS_FILE, **PROBLEM},
     )
     def get(self, request: Request, run_id: str) -> HttpResponse | Response:
         """The run as a file: JUnit's XML, a comment in Markdown, every score as CSV, or all of it as JSON."""

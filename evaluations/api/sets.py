@@ -27,7 +27,17 @@ from evaluations.exporting import FORMATS, as_file
 from evaluations.formats.records import MAX_BYTES, Imported, duplicates
 from evaluations.importing import CSV, JSON, LINES, YAML, read_file, read_json_file, read_mapping
 from evaluations.models import SetRevision
-from evaluations.set_reading import advice, case_shape, find_revision, find_set, revision_shape, set_shape, visible_sets
+from evaluations.set_reading import (
+    advice,
+    case_shape,
+    find_revision,
+    find_set,
+    revision_shape,
+    set_shape,
+    set_shapes,
+    sized,
+    visible_sets,
+)
 from promptforge.lib.errors import DomainError, shorten
 from promptforge.lib.pagination import PARAMETERS as PAGE_PARAMETERS
 from promptforge.lib.pagination import page
@@ -69,7 +79,8 @@ class SetsView(DoorView):
         refuse_unknown_parameters(request, ("prompt", *PAGE_PARAMETERS))
         if (name := request.query_params.get("prompt")) is not None:
             sets = sets.filter(prompt__name=name)
-        return Response(page(request, sets, key="-id", shape=set_shape))
+        answer = page(request, sets, key="-id", shape=lambda owner: owner)
+        return Response(answer | {"data": set_shapes(answer["data"])})
 
     @extend_schema(operation_id="create_evaluation_set", request=NewSet, responses={201: SetShape, **PROBLEM})
     @idempotent
@@ -220,15 +231,20 @@ class SetRevisionsView(DoorView):
     def get(self, request: Request, set_id: str) -> Response:
         owner = find_set(self.principal, set_id)
         refuse_unknown_parameters(request, PAGE_PARAMETERS)
-        revisions = SetRevision.objects.filter(set=owner).select_related("author").prefetch_related("author__api_keys")
-        return Response(page(request, revisions, key="-number", shape=revision_shape))
+        revisions = sized(SetRevision.objects.filter(set=owner))
+        with_authors = revisions.select_related("author").prefetch_related("author__api_keys")
+        return Response(page(request, with_authors, key="-number", shape=revision_shape))
 
 
 class ExportView(DoorView):
     @extend_schema(
         operation_id="export_evaluation_set",
         parameters=[OpenApiParameter("format", str, enum=list(FORMATS)), _REVISION],
-        responses={(200, JSON): OpenApiResponse(OpenApiTypes.OBJECT, description="The set as a file."), **PROBLEM},
+        responses={
+            (200, JSON): OpenApiResponse(OpenApiTypes.OBJECT, description="The set as a file."),
+            **{(200, kind): OpenApiTypes.STR for kind in (CSV, LINES, YAML)},
+            **PROBLEM,
+        },
     )
     def get(self, request: Request, set_id: str) -> HttpResponse:
         owner = find_set(self.principal, set_id)

@@ -65,7 +65,7 @@ class SetRevision(models.Model):
 
 
 class CaseQuerySet(models.QuerySet["Case"]):
-    def standing_in(self, set_id: int, number: int) -> "CaseQuerySet":
+    def standing_in(self, set_id: int | models.OuterRef, number: int | models.OuterRef) -> "CaseQuerySet":
         """The cases of one revision of a set, in their order."""
         later = models.Q(removed_in=None) | models.Q(removed_in__gt=number)
         return self.filter(later, set_id=set_id, added_in__lte=number).order_by("position", "pk")

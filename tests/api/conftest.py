@@ -14,6 +14,7 @@ from events.models import Event, ServedChange
 from promptforge.lib.errors import CODES
 from prompts.actions.releases import promote
 from prompts.models import Head, Prompt, PromptVersion, Release
+from tests.api.promised import assert_promised
 from tests.personas import Team, make_team
 
 ALL_SCOPES = ("prompts:read", "versions:write", "releases:write", "manage")
@@ -33,7 +34,9 @@ class Caller:
             sent["Authorization"] = f"Bearer {self.key}"
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        return self.client.generic(method, f"/api/v1/{path}", data, content_type=content_type, headers=sent)
+        answer = self.client.generic(method, f"/api/v1/{path}", data, content_type=content_type, headers=sent)
+        assert_promised(answer, method, answer.request["PATH_INFO"])
+        return answer
 
     def get(self, path: str, parameters: dict[str, Any] | None = None, **headers: str):
         return self.send("GET", path + ("?" + urlencode(parameters) if parameters else ""), **headers)

@@ -15,7 +15,7 @@ from promptforge.lib.errors import DomainError
 from promptforge.lib.refusals import refusals
 from tests.api.conftest import Caller, body_of, problem_of, written
 from tests.api.people import events_of, last_event, person, refused
-from tests.api.test_schema import fits
+from tests.api.promised import fits
 from tests.evaluations.rows import new_run
 from tests.evaluations.test_promptfoo import EXAMPLES
 from tests.personas import Team

@@ -217,7 +217,8 @@ def test_every_page_of_a_long_list_costs_the_same(
             asked = f"{path}{'&' if '?' in path else '?'}limit=200{following and f'&cursor={following}'}"
             with CaptureQueriesContext(connection) as queries:
                 begun = time.perf_counter()
-                answer = reader.get(asked)
+                # Not by the caller, which would look at every field within the time.
+                answer = reader.client.get(f"/api/v1/{asked}", headers={"Authorization": f"Bearer {reader.key}"})
                 pages.append((time.perf_counter() - begun, len(queries)))
             body = body_of(answer)
             rows, following = rows + len(body["data"]), body["next"]

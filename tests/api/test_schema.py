@@ -1,14 +1,10 @@
 """The OpenAPI schema: it is one, it names every door, and real answers fit what it promises."""
 
 import json
-import re
 from datetime import timedelta
-from functools import cache
 from io import StringIO
-from typing import Any
 from unittest import mock
 
-import jsonschema
 import yaml
 from django.core.management import call_command
 from django.test import Client
@@ -19,18 +15,11 @@ from drf_spectacular.validation import validate_schema
 
 from tests.api.conftest import Caller, release
 from tests.api.people import person
+from tests.api.promised import fits, schema, template_of
 from tests.api.test_problems import OPEN, routes
 from tests.personas import Team
 
 NAME = "support/greeting"
-
-
-@cache
-def schema() -> dict[str, Any]:
-    answer = Client().get("/api/v1/schema", headers={"Accept": "application/vnd.oai.openapi+json"})
-    assert answer.status_code == 200, answer.content
-    document: dict[str, Any] = json.loads(answer.content)
-    return document
 
 
 def test_the_schema_is_valid_openapi() -> None:
@@ -57,46 +46,13 @@ def test_making_the_schema_warns_of_nothing() -> None:
 
 def test_every_route_is_in_it() -> None:
     mine = {
-        "/" + re.sub(r"<\w+:(\w+)>", r"{\1}", route)
+        template_of(route)
         for route in routes(get_resolver().url_patterns)
         if route.startswith("api/v1/") and route not in OPEN
     }
     assert mine <= set(schema()["paths"])
     names = [operation["operationId"] for path in schema()["paths"].values() for operation in path.values()]
     assert len(names) == len(set(names))
-
-
-def fits(answer: Any, path: str, method: str) -> None:
-    """The answer's body has the shape that the schema gives for this operation and status."""
-    responses = schema()["paths"][f"/api/v1/{path}"][method]["responses"]
-    assert str(answer.status_code) in responses, (path, method, answer.status_code, list(responses))
-    shape = responses[str(answer.status_code)].get("content", {})
-    if not shape:
-        assert not answer.content
-        return
-    kind = answer["Content-Type"]
-    assert kind in shape, (path, kind, list(shape))
-    whole = {**_closed(shape[kind]["schema"]), "components": _closed(schema()["components"])}
-    jsonschema.Draft202012Validator(whole, format_checker=jsonschema.FormatChecker()).validate(
-        json.loads(answer.content)
-    )
-
-
-def _closed(node: Any) -> Any:
-    """The same shape, in which a field that is not promised is a fault; `nullable` as JSON Schema says it."""
-    if isinstance(node, list):
-        return [_closed(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    closed = {key: _closed(value) for key, value in node.items()}
-    if "properties" in closed and isinstance(closed.get("properties"), dict) and closed.get("type") == "object":
-        closed.setdefault("additionalProperties", False)
-    if closed.pop("nullable", False):
-        if isinstance(closed.get("type"), str):
-            closed["type"] = [closed["type"], "null"]
-        elif "type" not in closed:
-            closed = {"anyOf": [closed, {"type": "null"}]}
-    return closed
 
 
 def test_answers_have_the_promised_shapes(team: Team) -> None:

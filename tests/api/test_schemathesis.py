@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 
 from accounts.roles import Scope
 from tests.api.conftest import basic, release
-from tests.api.test_schema import schema
+from tests.api.promised import schema
 from tests.personas import Team
 
 EXAMPLES = 20

@@ -18,7 +18,7 @@ from promptforge.lib.ids import encode
 from promptforge.lib.sealing import unseal
 from tests.api.conftest import Caller, body_of, written
 from tests.api.people import events_of, last_event, person, refused
-from tests.api.test_schema import fits
+from tests.api.promised import fits
 from tests.conftest import owner_url_of
 from tests.events.receiver import receiving
 from tests.personas import Team

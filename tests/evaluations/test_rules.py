@@ -14,7 +14,7 @@ from promptforge.lib.errors import DomainError
 from promptforge.lib.ids import encode
 from tests.api.conftest import Caller, body_of, problem_of
 from tests.api.people import signed_in
-from tests.api.test_schema import fits
+from tests.api.promised import fits
 from tests.evaluations.rows import new_connection, new_set
 from tests.personas import Team, make_team
 
