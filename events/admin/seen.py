@@ -14,6 +14,7 @@ from django import forms
 from django.apps import apps
 from django.contrib import admin, messages
 from django.contrib.admin import helpers
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
 from django.db import models
@@ -181,6 +182,13 @@ class SeenAdmin(ModelAdmin):
             and parts[-1] not in ("regex", "iregex")
             and super().lookup_allowed(lookup, value, request)
         )
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """As Django's, which redirects from what is no date, but not from a number that no date can hold."""
+        try:
+            return super().get_changelist_instance(request)
+        except OverflowError as error:
+            raise IncorrectLookupParameters(error) from error
 
     # --- What may be done: nothing in place; the verbs ask per row
     def has_module_permission(self, request: HttpRequest) -> bool:

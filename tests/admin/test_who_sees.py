@@ -117,6 +117,8 @@ def test_a_list_cannot_be_narrowed_by_what_it_does_not_show(ours: Client, query:
         "prompts_prompt:q=%ed%a0%80",
         "prompts_prompt:id__exact=99999999999999999999",
         "prompts_prompt:created_at__year=x",
+        "prompts_prompt:created_at__year=99999999999999999999",
+        "accounts_user:created_at__year=2026&created_at__month=99999999999999999999",
         "prompts_prompt:project=99999999999999999999",
         "prompts_prompt:project=%00",
         "prompts_prompt:o=9.9&p=99",
