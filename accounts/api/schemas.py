@@ -27,7 +27,8 @@ class ProblemShape(serializers.Serializer[Any]):
     errors = FaultShape(many=True)  # type: ignore[assignment]  # a field of that name, as the standard has it
     request_id = serializers.CharField()
     url = serializers.CharField(required=False, help_text="Where a person goes first, and then comes back.")
-    line = serializers.IntegerField(required=False, help_text="Of the body, where it is no JSON; from 1.")
+    message = serializers.IntegerField(required=False, help_text="Which message of a chat holds the text; from 1.")
+    line = serializers.IntegerField(required=False, help_text="Of that text, or of a body that is no JSON; from 1.")
     column = serializers.IntegerField(required=False)
     offset = serializers.IntegerField(required=False, help_text="The byte that is no UTF-8, from 0.")
     latest = serializers.IntegerField(required=False, help_text="With `stale_base`: the newest version.")
