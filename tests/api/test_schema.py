@@ -3,19 +3,23 @@
 import json
 from datetime import timedelta
 from io import StringIO
+from typing import Any
 from unittest import mock
 
+import pytest
 import yaml
 from django.core.management import call_command
+from django.http import JsonResponse
 from django.test import Client
 from django.urls import get_resolver
 from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
+from jsonschema import ValidationError
 
 from tests.api.conftest import Caller, release
 from tests.api.people import person
-from tests.api.promised import fits, schema, template_of
+from tests.api.promised import assert_promised, fits, schema, template_of
 from tests.api.test_problems import OPEN, routes
 from tests.personas import Team
 
@@ -53,6 +57,26 @@ def test_every_route_is_in_it() -> None:
     assert mine <= set(schema()["paths"])
     names = [operation["operationId"] for path in schema()["paths"].values() for operation in path.values()]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, {"data": [], "next": None, "more": 1}),
+        (200, {"data": []}),
+        (200, {"data": [{"name": "a"}], "next": None}),
+        (202, {"data": [], "next": None}),
+        (404, {"data": [], "next": None}),
+    ],
+)
+def test_an_answer_that_is_not_promised_is_seen(status: int, body: dict[str, Any]) -> None:
+    good = JsonResponse({"data": [], "next": None})
+    assert_promised(good, "GET", "/api/v1/releases")
+    with pytest.raises(AssertionError):
+        assert_promised(good, "GET", "/api/v1/nowhere")
+    for path in ("/api/v1/releases", "/api/public/v2/prompts"):
+        with pytest.raises((AssertionError, ValidationError)):
+            assert_promised(JsonResponse(body, status=status), "GET", path)
 
 
 def test_answers_have_the_promised_shapes(team: Team) -> None:
